@@ -1,0 +1,43 @@
+export interface Component {
+  readonly name: string
+  start(signal: AbortSignal): Promise<void>
+  /** Stops intake, flushes, releases. Safe unstarted and safe twice; gives up at `deadline`. */
+  stop(deadline: AbortSignal): Promise<void>
+}
+
+/**
+ * Starts against the flow of data and stops with it: sinks listen before the source speaks, and
+ * the source is silent before sinks flush. `components` is in data order, source first.
+ */
+export class Lifecycle {
+  readonly #started: Component[] = []
+
+  /** On failure, what had started is left for `stop()`: the caller runs it either way. */
+  async start(components: readonly Component[], signal: AbortSignal): Promise<void> {
+    for (const component of components.toReversed()) {
+      signal.throwIfAborted()
+      await component.start(signal)
+      this.#started.unshift(component)
+    }
+  }
+
+  /** Visits every component even when one fails or hangs; reports all failures together. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    const failures: Error[] = []
+    for (const component of this.#started.splice(0)) {
+      try {
+        await Promise.race([component.stop(deadline), rejectOnAbort(deadline)])
+      } catch (cause) {
+        failures.push(new Error(`Cannot stop ${component.name}`, { cause }))
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'Cannot stop cleanly')
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
