@@ -11,9 +11,11 @@ export interface Report {
   readonly node: string
   /** Of the REQUEST flow; '' where the request was not seen, or the agent is older than 1.14. */
   readonly uuid: string
-  /** Unix ms at which the request began, with the fraction. */
+  /** Unix ms of the REQUEST flow, of the RESPONSE flow where no request was seen. */
+  readonly seenMs: number
+  /** Unix ms at which the request began: response time less latency, with the fraction. */
   readonly startMs: number
-  /** Time to the response's headers, in ms; -1 where no response came. */
+  /** Time to the response's headers, in ms; -1 where no response came, or nobody measured it. */
   readonly durationMs: number
   /** The duration is the difference of two flows' times, not Envoy's own measure. */
   readonly estimated: boolean
@@ -125,7 +127,7 @@ export class Exchange {
     const r = this.report
     if (r.uuid !== '') return `${r.node}\n${r.uuid}`
     const ends = `${r.sourceIp}\n${r.sourcePort}\n${r.destinationIp}\n${r.destinationPort}`
-    return `${r.node}\n${r.startMs.toFixed(6)}\n${ends}\n${this.method}\n${this.path}`
+    return `${r.node}\n${r.seenMs.toFixed(6)}\n${ends}\n${this.method}\n${this.path}`
   }
 }
 

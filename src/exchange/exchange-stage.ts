@@ -1,0 +1,328 @@
+import type { Exchange } from '../model/exchange.ts'
+import { Direction, type FlowView, L7Type } from '../model/flow-view.ts'
+import type { Outcome, Stage } from '../pipeline/contract.ts'
+import {
+  addSide,
+  connectionOf,
+  exchangeOf,
+  fillFromRequest,
+  isAnswered,
+  type OpenCall,
+  type OpenSide,
+  openCall,
+  readRequest,
+  readRequestHeaders,
+  readResponse,
+  requestIdOf,
+} from './open-call.ts'
+import { partsOfUrl } from './url.ts'
+
+/** Index = outcome; 0: went on, or is held. Closed: each is a value of the `outcome` and `reason` labels. */
+export const EXCHANGE_OUTCOMES = [
+  'kept',
+  'joined',
+  'merged:second_reporter',
+  'merged:retry',
+  'filtered:sample',
+  'dropped:no_type',
+  'dropped:no_peer',
+] as const
+const KEPT = 0
+const JOINED = 1
+const SECOND_REPORTER = 2
+const RETRY = 3
+const SAMPLE = 4
+const NO_TYPE = 5
+const NO_PEER = 6
+
+export interface ExchangeOptions {
+  /** A request without an answer leaves as unanswered after this long, in ms. */
+  readonly unansweredAfterMs: number
+  /** How long a complete call waits for the other proxy's account of it, in ms. */
+  readonly mergeWindowMs: number
+  /** Calls held at most; beyond it the oldest leaves as it is (`evicted` counts). */
+  readonly pendingMax: number
+  /** Lower-case names of the headers that tell who called; their values leave hashed. */
+  readonly identityHeaders: readonly string[]
+}
+
+export interface ExchangeStage extends Stage<FlowView, Exchange> {
+  readonly evicted: number
+}
+
+type Emit = (exchange: Exchange) => void
+
+/** Told calls that may still hear from a proxy: late answers, and late twins. */
+const TOLD_MAX = 10_000
+/** Open requests of one connection; a client that never gets an answer must not make pairing slow. */
+const CONNECTION_MAX = 1_024
+/** Calls that look alike to the search for a twin; clients choose their ids. */
+const ALIKE_MAX = 64
+
+/**
+ * Joins the REQUEST and the RESPONSE of one HTTP call, and the accounts of both proxies where two
+ * reported it. Takes HTTP flows only.
+ *
+ * Pairs by connection (node, direction, the client's address and port), there by x-request-id, else
+ * first in first out. The server's address is only a preference: behind a load balancer the request
+ * shows the chosen pod and comes once a try, the answer comes once, and a local 429 shows the
+ * Service's address. Two accounts are one call when x-request-id, method and path are equal, the
+ * directions differ, the client is the same, and both began within `mergeWindowMs`.
+ *
+ * Deterministic: time is what `advance` says, and the flows' own.
+ */
+export function createExchangeStage(options: ExchangeOptions): ExchangeStage {
+  return new Exchanges(options)
+}
+
+class Exchanges implements ExchangeStage {
+  evicted = 0
+  readonly #options: ExchangeOptions
+  /** Sides that wait for their other half, by connection, oldest first. */
+  readonly #waiting = new Map<string, OpenSide[]>()
+  /** Calls with one side, by what both proxies would tell alike. */
+  readonly #single = new Map<string, OpenCall[]>()
+  /** Every held call, oldest first; those in `#done` only wait for a twin. */
+  readonly #open = new Set<OpenCall>()
+  readonly #done = new Set<OpenCall>()
+  readonly #told = new Map<string, OpenSide>()
+  #wallMs = 0
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+  }
+
+  get held(): number {
+    return this.#open.size + this.#done.size
+  }
+
+  accept(flow: FlowView, emit: Emit): Outcome {
+    if (flow.l7Type === L7Type.sample) return SAMPLE
+    if (flow.l7Type !== L7Type.request && flow.l7Type !== L7Type.response) return NO_TYPE
+    // What an access log entry that was never filled becomes: facts of hubble 2.5.
+    if (flow.sourceIp() === '' || flow.destinationIp() === '') return NO_PEER
+    return flow.l7Type === L7Type.request ? this.#request(flow, emit) : this.#response(flow, emit)
+  }
+
+  advance(_eventMs: number, wallMs: number, emit: Emit): void {
+    if (wallMs !== Number.POSITIVE_INFINITY) this.#wallMs = wallMs
+    for (const call of this.#done) {
+      if (wallMs - call.doneAtMs < this.#options.mergeWindowMs) break
+      this.#tell(call, emit)
+    }
+    for (const call of this.#open) {
+      if (wallMs - call.heldAtMs < this.#options.unansweredAfterMs) break
+      this.#tell(call, emit)
+    }
+  }
+
+  #request(flow: FlowView, emit: Emit): Outcome {
+    const connection = connectionOf(flow)
+    const id = requestIdOf(flow)
+    const sides = this.#waiting.get(connection)
+    const own = sides?.find((side) => side.requestMs < 0 && isSameCall(side.call, flow, id))
+    if (own !== undefined) {
+      fillFromRequest(own.call, flow)
+      readRequest(own, flow)
+      readRequestHeaders(own.call, flow, this.#options.identityHeaders)
+      this.#stopWaiting(own)
+      this.#settle(own.call, emit)
+      return JOINED
+    }
+    // A try that a load balancer's proxy repeats: same client connection, same id, no answer yet.
+    const again =
+      flow.direction === Direction.egress && id !== ''
+        ? sides?.find((side) => !isAnswered(side) && isSameCall(side.call, flow, id))
+        : undefined
+    if (again !== undefined) {
+      readRequest(again, flow)
+      readRequestHeaders(again.call, flow, this.#options.identityHeaders)
+      again.call.attempts++
+      return RETRY
+    }
+    const twin = this.#twinOf(flow, id)
+    if (twin !== undefined) {
+      this.#removeSingle(twin)
+      readRequestHeaders(twin, flow, this.#options.identityHeaders)
+      this.#wait(addSide(twin, flow, connection))
+      return SECOND_REPORTER
+    }
+    this.#hold(openCall(flow, connection, this.#options.identityHeaders, this.#wallMs), emit)
+    return KEPT
+  }
+
+  #response(flow: FlowView, emit: Emit): Outcome {
+    const connection = connectionOf(flow)
+    const id = requestIdOf(flow)
+    const side = this.#sideFor(flow, connection, id)
+    if (side !== undefined) {
+      readResponse(side, flow)
+      this.#stopWaiting(side)
+      const isFirst = side === side.call.sides[0]
+      this.#settle(side.call, emit)
+      return isFirst ? JOINED : SECOND_REPORTER
+    }
+    const told = this.#told.get(toldKey(connection, id))
+    if (told !== undefined && id !== '')
+      return this.#late(told, flow, toldKey(connection, id), emit)
+    const twin = this.#twinOf(flow, id)
+    if (twin !== undefined) {
+      this.#removeSingle(twin)
+      addSide(twin, flow, connection)
+      this.#settle(twin, emit)
+      return SECOND_REPORTER
+    }
+    const call = openCall(flow, connection, this.#options.identityHeaders, this.#wallMs)
+    call.doneAtMs = this.#wallMs
+    this.#hold(call, emit)
+    return KEPT
+  }
+
+  /** A response to a call that was told: a correction where it was told as unanswered. */
+  #late(side: OpenSide, flow: FlowView, key: string, emit: Emit): Outcome {
+    this.#told.delete(key)
+    readResponse(side, flow)
+    if (side !== side.call.sides[0] || side.call.sides.some((s) => s !== side && isAnswered(s))) {
+      return SECOND_REPORTER
+    }
+    side.call.revises = true
+    emit(exchangeOf(side.call))
+    return KEPT
+  }
+
+  #sideFor(flow: FlowView, connection: string, id: string): OpenSide | undefined {
+    const open = this.#waiting.get(connection)?.filter((side) => !isAnswered(side))
+    if (open === undefined || open.length === 0) return undefined
+    const byId = id === '' ? [] : open.filter((side) => side.call.requestId === id)
+    const fitting =
+      byId.length > 0 ? byId : open.filter((s) => id === '' || s.call.requestId === '')
+    const alike = fitting.filter(({ call }) => isSameAnswer(call, flow))
+    const candidates = byId.length > 0 && alike.length === 0 ? byId : alike
+    const isServer = (side: OpenSide) =>
+      side.destinationIp === flow.sourceIp() && side.destinationPort === flow.sourcePort
+    return candidates.find(isServer) ?? candidates[0]
+  }
+
+  #twinOf(flow: FlowView, id: string): OpenCall | undefined {
+    if (id === '') return undefined
+    const isResponse = flow.l7Type === L7Type.response
+    const clientIp = isResponse ? flow.destinationIp() : flow.sourceIp()
+    const serverIp = isResponse ? flow.sourceIp() : flow.destinationIp()
+    const service = isResponse ? flow.sourceService() : flow.destinationService()
+    const ms = flow.timeSeconds * 1_000 + flow.timeNanos / 1e6
+    const key = singleKey(id, flow.httpMethod(), partsOfUrl(flow.httpUrl()).path)
+    return this.#single.get(key)?.find((call) => {
+      const side = call.sides[0]
+      if (side === undefined || side.direction === flow.direction) return false
+      const seenMs = isResponse && isAnswered(side) ? side.responseMs : side.requestMs
+      const isNear = seenMs < 0 || Math.abs(seenMs - ms) <= this.#options.mergeWindowMs
+      const isServer =
+        side.destinationIp === serverIp || side.destinationService !== '' || service !== ''
+      return isNear && side.sourceIp === clientIp && isServer
+    })
+  }
+
+  #hold(call: OpenCall, emit: Emit): void {
+    if (this.held >= this.#options.pendingMax) {
+      const [oldest] = this.#done.size > 0 ? this.#done : this.#open
+      if (oldest !== undefined) {
+        this.evicted++
+        this.#tell(oldest, emit)
+      }
+    }
+    const [side] = call.sides
+    if (side !== undefined) {
+      const oldest = this.#waiting.get(side.connection)
+      if (oldest?.[0] !== undefined && oldest.length >= CONNECTION_MAX) {
+        this.evicted++
+        this.#tell(oldest[0].call, emit)
+      }
+      this.#wait(side)
+    }
+    const target = call.doneAtMs < 0 ? this.#open : this.#done
+    target.add(call)
+    if (call.requestId === '') return
+    const key = singleKey(call.requestId, call.method, call.path)
+    const calls = this.#single.get(key)
+    if (calls === undefined) this.#single.set(key, [call])
+    else if (calls.length < ALIKE_MAX) calls.push(call)
+  }
+
+  /** After an answer: tells the call when nothing more can come, else lets it wait for its twin. */
+  #settle(call: OpenCall, emit: Emit): void {
+    const isComplete = call.sides.every((side) => isAnswered(side) && side.requestMs >= 0)
+    const mayHaveTwin = call.requestId !== '' && this.#options.mergeWindowMs > 0
+    if (isComplete && (call.sides.length > 1 || !mayHaveTwin)) {
+      this.#tell(call, emit)
+      return
+    }
+    if (call.doneAtMs >= 0) return
+    call.doneAtMs = this.#wallMs
+    this.#open.delete(call)
+    this.#done.add(call)
+  }
+
+  #tell(call: OpenCall, emit: Emit): void {
+    this.#open.delete(call)
+    this.#done.delete(call)
+    this.#removeSingle(call)
+    for (const side of call.sides) {
+      this.#stopWaiting(side)
+      if (!isAnswered(side)) this.#remember(side)
+    }
+    emit(exchangeOf(call))
+  }
+
+  #remember(side: OpenSide): void {
+    if (this.#told.size >= TOLD_MAX) {
+      const [oldest] = this.#told.keys()
+      if (oldest !== undefined) this.#told.delete(oldest)
+    }
+    this.#told.set(toldKey(side.connection, side.call.requestId), side)
+  }
+
+  #wait(side: OpenSide): void {
+    const sides = this.#waiting.get(side.connection)
+    if (sides === undefined) this.#waiting.set(side.connection, [side])
+    else sides.push(side)
+  }
+
+  #stopWaiting(side: OpenSide): void {
+    const sides = this.#waiting.get(side.connection)
+    const at = sides?.indexOf(side) ?? -1
+    if (sides === undefined || at < 0) return
+    sides.splice(at, 1)
+    if (sides.length === 0) this.#waiting.delete(side.connection)
+  }
+
+  #removeSingle(call: OpenCall): void {
+    if (call.requestId === '') return
+    const key = singleKey(call.requestId, call.method, call.path)
+    const calls = this.#single.get(key)
+    const at = calls?.indexOf(call) ?? -1
+    if (calls === undefined || at < 0) return
+    calls.splice(at, 1)
+    if (calls.length === 0) this.#single.delete(key)
+  }
+}
+
+function isSameCall(call: OpenCall, flow: FlowView, id: string): boolean {
+  if (call.requestId !== id) return false
+  const path = partsOfUrl(flow.httpUrl()).path
+  return call.method === flow.httpMethod() && call.path === path
+}
+
+/** Old proxies leave method and URL out of a RESPONSE; what it tells must fit. */
+function isSameAnswer(call: OpenCall, flow: FlowView): boolean {
+  const method = flow.httpMethod()
+  const path = partsOfUrl(flow.httpUrl()).path
+  return (method === '' || call.method === method) && (path === '' || call.path === path)
+}
+
+function singleKey(id: string, method: string, path: string): string {
+  return `${id}\n${method}\n${path}`
+}
+
+function toldKey(connection: string, id: string): string {
+  return `${connection}|${id}`
+}

@@ -1,0 +1,241 @@
+import { hash } from 'node:crypto'
+import type { Endpoint } from '../model/endpoint.ts'
+import { Exchange, type ExchangeOutcome, type Report } from '../model/exchange.ts'
+import { Direction, type FlowView, L7Type, timeMsOf, Verdict } from '../model/flow-view.ts'
+import { partsOfUrl } from './url.ts'
+
+/** What Hubble writes in place of a value that the cluster's operator redacts. */
+const REDACTED = 'HUBBLE_REDACTED'
+const REQUEST_ID_MAX = 128
+const HEADER_MAX = 1_024
+const HASH_DIGITS = 16
+
+/** One proxy's side of a call that is still open. Filled from the flows that it sent. */
+export interface OpenSide {
+  readonly call: OpenCall
+  readonly connection: string
+  readonly direction: Direction
+  readonly node: string
+  uuid: string
+  /** Unix ms of the flows; -1 while not seen. */
+  requestMs: number
+  responseMs: number
+  latencyNs: number
+  status: number
+  denied: boolean
+  source: Endpoint
+  sourceIp: string
+  sourcePort: number
+  destination: Endpoint
+  destinationIp: string
+  destinationPort: number
+  destinationService: string
+  destinationNames: readonly string[]
+}
+
+/** A call that waits: for its answer, or for the other proxy's account of it. Never leaves the room. */
+export interface OpenCall {
+  readonly sides: OpenSide[]
+  method: string
+  scheme: string
+  host: string
+  path: string
+  protocol: string
+  requestId: string
+  traceParent: string
+  forwardedFor: string
+  userAgent: string
+  identityValues: readonly string[]
+  weirMark: string
+  weirShadow: string
+  attempts: number
+  revises: boolean
+  /** Wall time, as `advance` told it, at which the first flow came and at which the first side was complete. */
+  heldAtMs: number
+  doneAtMs: number
+}
+
+/**
+ * Key of a connection as one proxy saw it, by its client's side: the server's side changes where a
+ * load balancer chose a pod, or answered by itself. Source: facts of hubble 2.5.
+ */
+export function connectionOf(flow: FlowView): string {
+  const isResponse = flow.l7Type === L7Type.response
+  const ip = isResponse ? flow.destinationIp() : flow.sourceIp()
+  const port = isResponse ? flow.destinationPort : flow.sourcePort
+  return `${flow.nodeName()}|${flow.direction}|${ip}|${port}`
+}
+
+/** x-request-id; '' when it is absent or redacted: equal ids would pair anything with anything. */
+export function requestIdOf(flow: FlowView): string {
+  const id = flow.httpHeader('x-request-id')
+  return id === REDACTED ? '' : id.slice(0, REQUEST_ID_MAX)
+}
+
+/** Opens a call with its first side, from a REQUEST or from a RESPONSE whose request was not seen (yet). */
+export function openCall(
+  flow: FlowView,
+  connection: string,
+  identityHeaders: readonly string[],
+  wallMs: number,
+): OpenCall {
+  const url = partsOfUrl(flow.httpUrl())
+  const call: OpenCall = {
+    sides: [],
+    method: flow.httpMethod(),
+    ...url,
+    protocol: flow.httpProtocol(),
+    requestId: requestIdOf(flow),
+    traceParent: '',
+    forwardedFor: '',
+    userAgent: '',
+    identityValues: [],
+    weirMark: '',
+    weirShadow: '',
+    attempts: 1,
+    revises: false,
+    heldAtMs: wallMs,
+    doneAtMs: -1,
+  }
+  addSide(call, flow, connection)
+  if (flow.l7Type === L7Type.request) readRequestHeaders(call, flow, identityHeaders)
+  return call
+}
+
+/** Adds one proxy's side and fills it from its first flow. */
+export function addSide(call: OpenCall, flow: FlowView, connection: string): OpenSide {
+  const isResponse = flow.l7Type === L7Type.response
+  const side: OpenSide = {
+    call,
+    connection,
+    direction: flow.direction,
+    node: flow.nodeName(),
+    uuid: '',
+    requestMs: -1,
+    responseMs: -1,
+    latencyNs: 0,
+    status: 0,
+    denied: false,
+    source: isResponse ? flow.destination : flow.source,
+    sourceIp: isResponse ? flow.destinationIp() : flow.sourceIp(),
+    sourcePort: isResponse ? flow.destinationPort : flow.sourcePort,
+    destination: isResponse ? flow.source : flow.destination,
+    destinationIp: isResponse ? flow.sourceIp() : flow.destinationIp(),
+    destinationPort: isResponse ? flow.sourcePort : flow.destinationPort,
+    destinationService: isResponse ? flow.sourceService() : flow.destinationService(),
+    destinationNames: isResponse ? flow.sourceNames() : flow.destinationNames(),
+  }
+  call.sides.push(side)
+  if (isResponse) readResponse(side, flow)
+  else readRequest(side, flow)
+  return side
+}
+
+/** Fills a side from its REQUEST; of several tries the first one's uuid and time count, the last one's pod. */
+export function readRequest(side: OpenSide, flow: FlowView): void {
+  if (side.requestMs < 0) {
+    side.uuid = flow.uuid()
+    side.requestMs = timeMsOf(flow)
+    side.denied = flow.verdict === Verdict.dropped
+  }
+  side.destination = flow.destination
+  side.destinationIp = flow.destinationIp()
+  side.destinationPort = flow.destinationPort
+  side.destinationService = flow.destinationService()
+  side.destinationNames = flow.destinationNames()
+}
+
+/** Fills a side from its RESPONSE. */
+export function readResponse(side: OpenSide, flow: FlowView): void {
+  side.responseMs = timeMsOf(flow)
+  side.latencyNs = flow.latencyNs
+  side.status = flow.httpStatus
+  const mark = flow.httpHeader('x-weir')
+  if (mark !== '') side.call.weirMark = mark.slice(0, HEADER_MAX)
+}
+
+/** Takes from the request's headers what later rooms need; identity headers only hashed. */
+export function readRequestHeaders(
+  call: OpenCall,
+  flow: FlowView,
+  identityHeaders: readonly string[],
+): void {
+  const header = (name: string) => {
+    const value = flow.httpHeader(name)
+    return value === REDACTED ? '' : value.slice(0, HEADER_MAX)
+  }
+  call.traceParent ||= header('traceparent')
+  call.forwardedFor ||= header('x-forwarded-for')
+  call.userAgent ||= header('user-agent')
+  // Where values are redacted the mark's presence still tells; identity decides what it is worth.
+  call.weirShadow ||= flow.httpHeader('x-weir-would-limit').slice(0, HEADER_MAX)
+  if (identityHeaders.length > 0 && call.identityValues.length === 0) {
+    call.identityValues = identityHeaders.map((name) => {
+      const value = header(name)
+      return value === '' ? '' : hash('sha256', value, 'hex').slice(0, HASH_DIGITS)
+    })
+  }
+}
+
+/** Completes what an orphaned RESPONSE could not tell, once its REQUEST is there. */
+export function fillFromRequest(call: OpenCall, flow: FlowView): void {
+  const url = partsOfUrl(flow.httpUrl())
+  call.method ||= flow.httpMethod()
+  call.scheme ||= url.scheme
+  call.host ||= url.host
+  call.path ||= url.path
+  call.requestId ||= requestIdOf(flow)
+}
+
+export function isAnswered(side: OpenSide): boolean {
+  return side.responseMs >= 0
+}
+
+/** The record of a call, whatever it has by now. The server's account counts where there is one. */
+export function exchangeOf(call: OpenCall): Exchange {
+  const server = call.sides.find((side) => side.direction === Direction.ingress)
+  const main = server ?? call.sides[0]
+  if (main === undefined) throw new Error('Cannot tell a call: it has no side')
+  const other = call.sides.find((side) => side !== main)
+  return new Exchange({
+    ...call,
+    outcome: outcomeOf(main),
+    report: reportOf(main),
+    twin: other === undefined ? null : reportOf(other),
+  })
+}
+
+function outcomeOf(side: OpenSide): ExchangeOutcome {
+  if (side.denied) return 'denied'
+  return isAnswered(side) ? 'answered' : 'unanswered'
+}
+
+function reportOf(side: OpenSide): Report {
+  const seenMs = side.requestMs >= 0 ? side.requestMs : side.responseMs
+  const durationMs = durationOf(side)
+  return {
+    direction: side.direction,
+    node: side.node,
+    uuid: side.uuid,
+    seenMs,
+    startMs: durationMs >= 0 ? side.responseMs - durationMs : seenMs,
+    durationMs,
+    estimated: durationMs >= 0 && side.latencyNs === 0,
+    status: side.status,
+    source: side.source,
+    sourceIp: side.sourceIp,
+    sourcePort: side.sourcePort,
+    destination: side.destination,
+    destinationIp: side.destinationIp,
+    destinationPort: side.destinationPort,
+    destinationService: side.destinationService,
+    destinationNames: side.destinationNames,
+  }
+}
+
+/** Envoy's own measure where Hubble has it; else the difference of the flows' times; -1 without either. */
+function durationOf(side: OpenSide): number {
+  if (!isAnswered(side)) return -1
+  if (side.latencyNs > 0) return side.latencyNs / 1e6
+  return side.requestMs < 0 ? -1 : Math.max(0, side.responseMs - side.requestMs)
+}

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describeError } from '../errors.ts'
+import type { EndpointTable } from '../model/endpoint.ts'
+import type { FlowPort, Source } from '../pipeline/contract.ts'
+import type { FlowsRequest, HubbleClient, StreamEnd } from './channel.ts'
+import type { FlowTime } from './positions.ts'
+import { Receiver } from './receiver.ts'
+
+export interface RelayOptions {
+  readonly name: string
+  readonly connect: () => Promise<HubbleClient>
+  readonly endpoints: EndpointTable
+  /** Where the first stream starts, Unix ms; now, where it is not set. */
+  readonly sinceMs?: number | undefined
+  /** Makes it a bounded read: paced, ends by itself. Unix ms. */
+  readonly untilMs?: number | undefined
+  /** Delay before attempt number `attempt` (1 is the first retry), in ms. */
+  readonly backoffMs: (attempt: number) => number
+  readonly now: () => number
+  /** A stream is reopened after this long, in ms: a peer that was replaced is silent for old streams. */
+  readonly reopenAfterMs?: number | undefined
+  /** ServerStatus is asked this often, in ms. */
+  readonly statusEveryMs?: number | undefined
+}
+
+const REOPEN_AFTER_MS = 8 * 60_000
+const STATUS_EVERY_MS = 5_000
+const STATUS_DEADLINE_MS = 3_000
+/** What was under way when the last stream ended comes again, and is dropped by uuid. */
+const OVERLAP_SECONDS = 2
+/** A stream that lived this long has worked, flows or not. */
+const HEALTHY_AFTER_MS = 10_000
+
+/**
+ * Streams flows from one Hubble Relay (or agent) until `signal` aborts. Never throws, never pauses a
+ * live stream: a reader that waits loses flows unseen, in the node's ring.
+ *
+ * Every stream carries `since` and `number=1`: the first says what a node that comes back replays,
+ * the second keeps Relay's sort queue short. A follow stream that ends with OK has failed like any
+ * other (Relay does that when its last node is gone, or when it refuses a request), so it backs off
+ * too; the backoff starts anew once a flow came or the stream lived for ten seconds.
+ * Source: facts of hubble 0.1.2, 0.1.3, 0.1.15, 2.3.
+ */
+export function createRelaySource(options: RelayOptions): Source {
+  return new RelaySource(options)
+}
+
+class RelaySource implements Source {
+  readonly name: string
+  readonly paced: boolean
+  readonly #options: RelayOptions
+  readonly #stopped = new AbortController()
+  readonly #receiver: Receiver
+  #client: HubbleClient | undefined
+  #sinceMs = 0
+
+  constructor(options: RelayOptions) {
+    this.name = options.name
+    this.paced = options.untilMs !== undefined
+    this.#options = options
+    this.#receiver = new Receiver(options.endpoints, { untilMs: options.untilMs })
+  }
+
+  /** A TLS file that cannot be read fails here, before anything runs. */
+  async start(): Promise<void> {
+    this.#client = await this.#options.connect()
+    this.#sinceMs = this.#options.sinceMs ?? this.#options.now()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#client?.close()
+    this.#client = undefined
+  }
+
+  async run(to: FlowPort, signal: AbortSignal): Promise<void> {
+    const client = this.#client
+    if (client === undefined) throw new Error(`Cannot run ${this.name}: not started`)
+    const ended = AbortSignal.any([signal, this.#stopped.signal])
+    const done = new AbortController()
+    const watching = this.#watch(client, to, AbortSignal.any([ended, done.signal]))
+    try {
+      let attempt = 0
+      while (!ended.aborted) {
+        const outcome = await this.#stream(client, to, ended)
+        if (ended.aborted || outcome.kind === 'finished') break
+        if (outcome.kind === 'scheduled') {
+          to.notice({ kind: 'reopened', reason: 'schedule' })
+          continue
+        }
+        attempt = outcome.healthy ? 1 : attempt + 1
+        const retryInMs = this.#options.backoffMs(attempt)
+        if (outcome.refusal !== undefined) to.notice({ kind: 'refused', reason: outcome.refusal })
+        else to.notice({ kind: 'interrupted', reason: reasonOf(outcome.end), retryInMs })
+        await pause(retryInMs, ended)
+        to.notice({ kind: 'reopened', reason: 'interrupted' })
+      }
+    } finally {
+      done.abort()
+      await watching
+    }
+  }
+
+  async #stream(client: HubbleClient, to: FlowPort, ended: AbortSignal): Promise<StreamOutcome> {
+    const options = this.#options
+    const startedMs = options.now()
+    const reopen = this.paced
+      ? undefined
+      : AbortSignal.timeout(options.reopenAfterMs ?? REOPEN_AFTER_MS)
+    const signal = reopen === undefined ? ended : AbortSignal.any([ended, reopen])
+    let flows = 0
+    let nodeError: string | undefined
+    const end = await client.openFlows(
+      this.#request(),
+      (message) => {
+        if (this.#receiver.receive(message, to, flows === 0)) flows++
+        else if (message.node_status?.state_change === NODE_ERROR) {
+          nodeError = message.node_status.message
+        }
+        return this.paced ? to.ready() : undefined
+      },
+      () => to.notice({ kind: 'rejected', reason: 'malformed', count: 1 }),
+      signal,
+    )
+    if (reopen?.aborted === true && !ended.aborted) return { kind: 'scheduled' }
+    if (this.paced && end.code === 0 && nodeError === undefined) return { kind: 'finished' }
+    const healthy = flows > 0 || options.now() - startedMs >= HEALTHY_AFTER_MS
+    // A request that the nodes refuse never comes back as an error of Relay's.
+    const isRefused = end.code === 0 && flows === 0 && isRefusal(nodeError)
+    return { kind: 'failed', end, healthy, refusal: isRefused ? nodeError : undefined }
+  }
+
+  #request(): FlowsRequest {
+    const since = this.#receiver.positions.resumeFrom(OVERLAP_SECONDS) ?? timeOf(this.#sinceMs)
+    const { untilMs } = this.#options
+    if (untilMs !== undefined) return { follow: false, since, until: timeOf(untilMs) }
+    return { follow: true, since, number: 1 }
+  }
+
+  /** Says when the server is there and when it is not: an open stream alone proves nothing. */
+  async #watch(client: HubbleClient, to: FlowPort, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const { connected, unavailable } = await client.serverStatus(STATUS_DEADLINE_MS)
+        if (signal.aborted) return
+        to.notice({ kind: 'connected', nodes: connected, unavailable })
+        await pause(
+          connected > 0 ? (this.#options.statusEveryMs ?? STATUS_EVERY_MS) : 1_000,
+          signal,
+        )
+      } catch (error) {
+        if (signal.aborted) return
+        to.notice({ kind: 'interrupted', reason: describeError(error), retryInMs: 1_000 })
+        await pause(1_000, signal)
+      }
+    }
+  }
+}
+
+const NODE_ERROR = 4
+
+type StreamOutcome =
+  | { readonly kind: 'scheduled' }
+  | { readonly kind: 'finished' }
+  | {
+      readonly kind: 'failed'
+      readonly end: StreamEnd
+      readonly healthy: boolean
+      readonly refusal: string | undefined
+    }
+
+/** Texts that agents send for a request that they will never take; any other error is the network's. */
+function isRefusal(message: string | undefined): boolean {
+  return message !== undefined && /fieldmask|invalid|filter|regular expression/i.test(message)
+}
+
+function reasonOf({ code, details }: StreamEnd): string {
+  return code === 0 ? 'the stream ended: no node is left' : `status ${code}: ${details}`
+}
+
+function timeOf(ms: number): FlowTime {
+  const seconds = Math.floor(ms / 1_000)
+  return { seconds, nanos: Math.round((ms - seconds * 1_000) * 1e6) }
+}
+
+/** An abort cuts the wait short; the caller's loop then ends. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {})
+}

@@ -1,0 +1,232 @@
+import type { Logger } from 'pino'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { Finding } from '../model/finding.ts'
+import { FLOW_KIND_NAMES, type FlowView, timeMsOf } from '../model/flow-view.ts'
+import type { Limit, LimitEffect, LimitState } from '../model/limit.ts'
+import { METRICS, type MetricDefinition } from '../model/metric-definitions.ts'
+import type { SourceNotice } from '../pipeline/contract.ts'
+import type { Ledger } from '../pipeline/ledger.ts'
+
+/** Every how many flows of a node its lag is measured again. */
+const LAG_EVERY = 32
+const LAG_NODES_MAX = 5_000
+
+export interface TelemetryOptions {
+  readonly log: Logger
+  readonly version: string
+  readonly nodeVersion: string
+  readonly configHash: string
+  /** Constant label, where there is more than one source cluster; else undefined. */
+  readonly cluster: string | undefined
+  readonly now: () => number
+}
+
+/**
+ * What Weir says about itself: one function for each thing that happens, so that log and counter
+ * cannot drift apart. Labels take few values; identities go to the log line. No function throws.
+ */
+export class Telemetry {
+  readonly registry = new Registry()
+  readonly log: Logger
+  readonly #options: TelemetryOptions
+  readonly #lag = new Map<
+    string,
+    { source: string; node: string; count: number; seconds: number }
+  >()
+  readonly #flowsReceived: Counter
+  readonly #flowsRejected: Counter
+  readonly #flowsLost: Counter
+  readonly #sourceConnected: Gauge
+  readonly #sourceReopened: Counter
+  readonly #events: Counter
+  readonly #spans: Counter
+  readonly #findings: Counter
+  readonly #limitEffect: Counter
+  readonly #limitRequests: Counter
+  readonly #labelOverflow: Counter
+  readonly #away = new Map<string, string>()
+
+  constructor(options: TelemetryOptions) {
+    this.#options = options
+    this.log = options.log
+    if (options.cluster !== undefined) this.registry.setDefaultLabels({ cluster: options.cluster })
+    collectDefaultMetrics({ register: this.registry })
+    this.#flowsReceived = this.#counter(METRICS.flowsReceived)
+    this.#flowsRejected = this.#counter(METRICS.flowsRejected)
+    this.#flowsLost = this.#counter(METRICS.flowsLost)
+    this.#sourceConnected = this.#gauge(METRICS.sourceConnected)
+    this.#sourceReopened = this.#counter(METRICS.sourceReopened)
+    this.#events = this.#counter(METRICS.events)
+    this.#spans = this.#counter(METRICS.spans)
+    this.#findings = this.#counter(METRICS.findings)
+    this.#limitEffect = this.#counter(METRICS.limitEffect)
+    this.#limitRequests = this.#counter(METRICS.limitRequests)
+    this.#labelOverflow = this.#counter(METRICS.seriesDropped)
+    this.#gauge(METRICS.sourceLag, (gauge) => {
+      gauge.reset()
+      for (const { source, node, seconds } of this.#lag.values())
+        gauge.set({ source, node }, seconds)
+    })
+    const build = { version: options.version, node: options.nodeVersion }
+    this.#gauge(METRICS.buildInfo).set(build, 1)
+    this.#gauge(METRICS.configInfo).set({ hash: options.configHash }, 1)
+  }
+
+  /** A flow that a live source kept: its kind, and how old it was. */
+  flowReceived(source: string, view: FlowView, isLive: boolean): void {
+    this.#flowsReceived.inc({ source, type: FLOW_KIND_NAMES[view.kind] })
+    if (!isLive) return
+    const node = view.nodeName()
+    const key = `${source}\n${node}`
+    let lag = this.#lag.get(key)
+    if (lag === undefined) {
+      if (this.#lag.size >= LAG_NODES_MAX) return
+      lag = { source, node, count: 0, seconds: 0 }
+      this.#lag.set(key, lag)
+    }
+    if (lag.count++ % LAG_EVERY !== 0) return
+    lag.seconds = Math.max(0, (this.#options.now() - timeMsOf(view)) / 1_000)
+  }
+
+  sourceNotice(source: string, notice: SourceNotice): void {
+    switch (notice.kind) {
+      case 'connected':
+        this.#sourceConnected.set({ source }, notice.nodes > 0 ? 1 : 0)
+        if (notice.nodes > 0 && this.#away.delete(source)) {
+          this.log.info({ source, nodes: notice.nodes }, 'Source is back')
+        }
+        return
+      case 'interrupted':
+        this.#sourceConnected.set({ source }, 0)
+        // One line when it goes, and one for each new reason; the retries are in the counters.
+        if (this.#away.get(source) !== notice.reason) {
+          this.log.warn({ source, reason: notice.reason }, 'Source is away, trying again')
+        }
+        this.#away.set(source, notice.reason)
+        return
+      case 'refused':
+        this.log.error({ source, reason: notice.reason }, 'Source refuses what is asked of it')
+        return
+      case 'reopened':
+        this.#sourceReopened.inc({ source, reason: notice.reason })
+        return
+      case 'rejected':
+        this.#flowsRejected.inc({ source, reason: notice.reason }, notice.count)
+        return
+      case 'lost':
+        this.#flowsLost.inc({ source, node: notice.node, reason: notice.reason }, notice.count)
+        return
+      case 'nodes': {
+        const { state, names, message } = notice
+        if (state !== 'connected') this.log.warn({ source, state, names, message }, 'Nodes changed')
+        return
+      }
+      default:
+        notice satisfies never
+    }
+  }
+
+  eventsDone(publisher: string, topic: string, outcome: string, count: number, reason = ''): void {
+    this.#events.inc({ publisher, topic, outcome }, count)
+    // Data loss, so an operator must act; once a batch, never once a call.
+    if (outcome === 'dead' || outcome === 'shed') {
+      this.log.error({ publisher, topic, count, outcome, reason }, 'Events not delivered')
+    }
+  }
+
+  spansDone(outcome: string, count: number): void {
+    this.#spans.inc({ outcome }, count)
+  }
+
+  /** A sink, exporter or target went away or came back. */
+  degraded(what: string, reason: string | null): void {
+    if (reason === null) this.log.info({ what }, 'Well again')
+    else this.log.warn({ what, reason }, 'Degraded')
+  }
+
+  finding(finding: Finding): void {
+    const { rule, severity, id, sentence } = finding
+    this.#findings.inc({ rule, api: finding.api?.name ?? '', severity })
+    this.log.warn({ rule, severity, id }, sentence)
+  }
+
+  limit(limit: Limit): void {
+    const { id, state, reason, effect, revision } = limit
+    this.log.info({ id, state, effect, revision, reason }, 'Limit changed')
+  }
+
+  limitEffect(effect: LimitEffect): void {
+    this.#limitEffect.inc({ effect })
+  }
+
+  limitRequests(api: string, outcome: 'limited' | 'passed', count = 1): void {
+    this.#limitRequests.inc({ api, outcome }, count)
+  }
+
+  labelOverflow(label: string): void {
+    this.#labelOverflow.inc({ label })
+  }
+
+  /** Reads at each scrape what is counted elsewhere. */
+  observe(sources: {
+    readonly ledger: Ledger
+    readonly limits: () => readonly Limit[]
+    readonly apis: () => number
+  }): void {
+    this.#counter(METRICS.pipelineItems, (counter) => {
+      counter.reset()
+      for (const { stage, in: taken, out, ended } of sources.ledger.accounts()) {
+        counter.inc({ stage, outcome: 'in', reason: '' }, taken)
+        counter.inc({ stage, outcome: 'out', reason: '' }, out)
+        for (const [key, count] of Object.entries(ended)) {
+          const [outcome = '', reason = ''] = key.split(':')
+          counter.inc({ stage, outcome, reason }, count)
+        }
+      }
+    })
+    this.#gauge(METRICS.pipelineInFlight, (gauge) => {
+      for (const { stage, inFlight } of sources.ledger.accounts()) gauge.set({ stage }, inFlight)
+    })
+    this.#gauge(METRICS.pipelineUnaccounted, (gauge) => {
+      for (const { stage, unaccounted } of sources.ledger.accounts()) {
+        gauge.set({ stage }, unaccounted)
+      }
+    })
+    this.#gauge(METRICS.limits, (gauge) => {
+      const byState = new Map<LimitState, number>()
+      for (const { state } of sources.limits()) byState.set(state, (byState.get(state) ?? 0) + 1)
+      gauge.reset()
+      for (const [state, count] of byState) gauge.set({ state }, count)
+    })
+    this.#gauge(METRICS.catalogueApis, (gauge) => gauge.set(sources.apis()))
+  }
+
+  #counter(definition: MetricDefinition, collect?: (counter: Counter) => void): Counter {
+    const { name, help, labels } = definition
+    return new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.registry],
+      ...(collect === undefined ? {} : { collect: collecting(collect) }),
+    })
+  }
+
+  #gauge(definition: MetricDefinition, collect?: (gauge: Gauge) => void): Gauge {
+    const { name, help, labels } = definition
+    return new Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.registry],
+      ...(collect === undefined ? {} : { collect: collecting(collect) }),
+    })
+  }
+}
+
+/** prom-client calls `collect` with the metric as `this`. */
+function collecting<T>(collect: (metric: T) => void): (this: T) => void {
+  return function (this: T) {
+    collect(this)
+  }
+}

@@ -1,0 +1,328 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  createExchangeStage,
+  EXCHANGE_OUTCOMES,
+  type ExchangeOptions,
+} from '../../../src/exchange/exchange-stage.ts'
+import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
+import type { Exchange } from '../../../src/model/exchange.ts'
+import { reportersOf } from '../../../src/model/exchange.ts'
+import {
+  DROPPED,
+  EGRESS,
+  type HttpFlow,
+  httpRequest,
+  httpResponse,
+  INGRESS,
+  viewer,
+} from '../../fixtures/hubble-flows.ts'
+
+const T = 1_760_000_000_000
+
+function run(options: Partial<ExchangeOptions> = {}) {
+  const stage = createExchangeStage({
+    unansweredAfterMs: 30_000,
+    mergeWindowMs: 1_000,
+    pendingMax: 1_000,
+    identityHeaders: ['x-api-key'],
+    ...options,
+  })
+  const told: Exchange[] = []
+  const show = viewer()
+  const emit = (exchange: Exchange) => told.push(exchange)
+  return {
+    stage,
+    told,
+    feed: (...messages: FlowsMessage[]) =>
+      messages.map((message) => {
+        const flow = show(message)
+        stage.advance(flow.timeSeconds * 1_000, flow.timeSeconds * 1_000, emit)
+        return EXCHANGE_OUTCOMES[stage.accept(flow, emit)]
+      }),
+    pass: (ms: number) => stage.advance(T + ms, T + ms, emit),
+    drain: () => stage.advance(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, emit),
+  }
+}
+
+const id = (value: string) => ({ headers: { 'X-Request-Id': value } })
+
+describe('pairing', () => {
+  it('joins request and response, with the latency that Hubble measured', () => {
+    const { feed, told } = run()
+    const outcomes = feed(
+      httpRequest({ atMs: T, uuid: 'u1' }),
+      httpResponse({ atMs: T + 50, code: 200, latencyMs: 42 }),
+    )
+    expect(outcomes).toEqual(['kept', 'joined'])
+    expect(told).toMatchObject([
+      {
+        outcome: 'answered',
+        method: 'GET',
+        path: '/orders/7',
+        host: 'orders.shop:8080',
+        attempts: 1,
+        report: { status: 200, durationMs: 42, estimated: false, startMs: T + 8, seenMs: T },
+        twin: null,
+      },
+    ])
+  })
+
+  it('estimates a latency that Hubble does not know from the flows', () => {
+    const { feed, told } = run()
+    feed(httpRequest({ atMs: T }), httpResponse({ atMs: T + 12, code: 200 }))
+    expect(told).toMatchObject([{ report: { durationMs: 12, estimated: true, startMs: T } }])
+  })
+
+  it('pairs answers that overtake each other on one connection by x-request-id', () => {
+    const { feed, told, drain } = run()
+    feed(
+      httpRequest({ atMs: T, ...id('a') }),
+      httpRequest({ atMs: T + 1, ...id('b') }),
+      httpResponse({ atMs: T + 2, code: 201, ...id('b') }),
+      httpResponse({ atMs: T + 3, code: 404, ...id('a') }),
+    )
+    drain()
+    const byId = Object.fromEntries(told.map((e) => [e.requestId, e.status]))
+    expect(byId).toEqual({ a: 404, b: 201 })
+  })
+
+  it('falls back to first in, first out where every id is redacted', () => {
+    const { feed, told } = run()
+    const redacted = id('HUBBLE_REDACTED')
+    feed(
+      httpRequest({ atMs: T, url: 'http://h/one', ...redacted }),
+      httpRequest({ atMs: T + 1, url: 'http://h/two', ...redacted }),
+      httpResponse({ atMs: T + 2, code: 200, url: 'http://h/one', ...redacted }),
+      httpResponse({ atMs: T + 3, code: 500, url: 'http://h/two', ...redacted }),
+    )
+    expect(told.map((e) => [e.path, e.status, e.requestId])).toEqual([
+      ['/one', 200, ''],
+      ['/two', 500, ''],
+    ])
+  })
+
+  it('does not pair across connections, nodes or reporters', () => {
+    const { feed, told } = run()
+    feed(
+      httpRequest({ atMs: T, clientPort: 1 }),
+      httpRequest({ atMs: T, clientPort: 2, node: 'node-2' }),
+      httpResponse({ atMs: T + 1, code: 200, clientPort: 2 }),
+      httpResponse({ atMs: T + 1, code: 200, clientPort: 1, direction: EGRESS }),
+    )
+    expect(told).toEqual([])
+  })
+
+  it('joins an answer that came before its request', () => {
+    const { feed, told, drain } = run()
+    const outcomes = feed(
+      httpResponse({ atMs: T + 5, code: 200, ...id('a') }),
+      httpRequest({ atMs: T, uuid: 'u1', ...id('a') }),
+    )
+    drain()
+    expect(outcomes).toEqual(['kept', 'joined'])
+    expect(told).toMatchObject([{ report: { uuid: 'u1', durationMs: 5, status: 200 } }])
+  })
+
+  it('tells an answer whose request was lost, with no duration of its own', () => {
+    const { feed, told, drain } = run()
+    feed(httpResponse({ atMs: T, code: 200 }))
+    drain()
+    expect(told).toMatchObject([{ outcome: 'answered', report: { durationMs: -1, status: 200 } }])
+  })
+})
+
+describe('unanswered and late', () => {
+  it('tells a request without an answer after its time, and not before', () => {
+    const { feed, told, pass } = run()
+    feed(httpRequest({ atMs: T, ...id('a') }))
+    pass(29_999)
+    expect(told).toEqual([])
+    pass(30_000)
+    expect(told).toMatchObject([{ outcome: 'unanswered', report: { status: 0, durationMs: -1 } }])
+  })
+
+  it('tells a late answer again, under the same id', () => {
+    const { feed, told, pass } = run()
+    feed(httpRequest({ atMs: T, ...id('a') }))
+    pass(30_000)
+    feed(httpResponse({ atMs: T + 40_000, code: 200, latencyMs: 40_000, ...id('a') }))
+    expect(told.map((e) => [e.outcome, e.revises])).toEqual([
+      ['unanswered', false],
+      ['answered', true],
+    ])
+    expect(told[1]?.id).toBe(told[0]?.id)
+  })
+
+  it('lets the oldest go when it holds too many, and counts it', () => {
+    const { feed, told, stage } = run({ pendingMax: 2 })
+    feed(
+      httpRequest({ atMs: T, clientPort: 1, url: 'http://h/1' }),
+      httpRequest({ atMs: T, clientPort: 2, url: 'http://h/2' }),
+      httpRequest({ atMs: T, clientPort: 3, url: 'http://h/3' }),
+    )
+    expect(told.map((e) => e.path)).toEqual(['/1'])
+    expect([stage.evicted, stage.held]).toEqual([1, 2])
+  })
+})
+
+describe('denied', () => {
+  it('is one call: the dropped request and the 403 that echoes it', () => {
+    const { feed, told } = run()
+    feed(httpRequest({ atMs: T, verdict: DROPPED }), httpResponse({ atMs: T + 1, code: 403 }))
+    expect(told).toMatchObject([{ outcome: 'denied', report: { status: 403 } }])
+  })
+})
+
+describe('two reporters', () => {
+  const egress = { direction: EGRESS, node: 'node-1', clientPort: 1_000, ...id('a') }
+  const ingress = { direction: INGRESS, node: 'node-2', clientPort: 2_000, ...id('a') }
+
+  it.each([
+    { why: 'nested, as the kernel sees them', order: ['eq', 'iq', 'is', 'es'] },
+    { why: 'the server side first, as a relay may sort them', order: ['iq', 'is', 'eq', 'es'] },
+    { why: 'the client side whole before the server side', order: ['eq', 'es', 'iq', 'is'] },
+  ])('are one call with both sides kept: $why', ({ order }) => {
+    const { feed, told, stage } = run()
+    const flows: Record<string, FlowsMessage> = {
+      eq: httpRequest({ atMs: T, uuid: 'e', ...egress }),
+      iq: httpRequest({ atMs: T + 1, uuid: 'i', ...ingress }),
+      is: httpResponse({ atMs: T + 9, code: 200, latencyMs: 7, ...ingress }),
+      es: httpResponse({ atMs: T + 10, code: 200, latencyMs: 9, ...egress }),
+    }
+    const outcomes = feed(...order.map((key) => flows[key] ?? {}))
+    expect(told).toHaveLength(1)
+    expect(told).toMatchObject([
+      { report: { uuid: 'i', durationMs: 7 }, twin: { uuid: 'e', durationMs: 9 } },
+    ])
+    expect(told.map(reportersOf)).toEqual([['ingress', 'egress']])
+    expect(outcomes.toSorted()).toEqual(
+      ['joined', 'kept', 'merged:second_reporter', 'merged:second_reporter'].toSorted(),
+    )
+    expect(stage.held).toBe(0)
+  })
+
+  it('are two calls when the client, the id, or the time differs', () => {
+    const { feed, told, drain } = run()
+    const other: Partial<HttpFlow>[] = [
+      { client: '10.0.0.9' },
+      { headers: { 'x-request-id': 'b' } },
+      { atMs: T + 5_000 },
+    ]
+    for (const difference of other) {
+      feed(
+        httpRequest({ atMs: T, ...egress }),
+        httpRequest({ atMs: T + 1, ...ingress, ...difference }),
+      )
+      drain()
+    }
+    expect(told).toHaveLength(6)
+    expect(told.every((e) => e.twin === null)).toBe(true)
+  })
+
+  it('does not wait for a twin longer than the window', () => {
+    const { feed, told, pass } = run()
+    feed(httpRequest({ atMs: T, ...ingress }), httpResponse({ atMs: T, code: 200, ...ingress }))
+    expect(told).toHaveLength(0)
+    pass(1_000)
+    expect(told).toMatchObject([{ twin: null, outcome: 'answered' }])
+  })
+})
+
+describe('behind a load balancer (EGRESS, as with a CiliumEnvoyConfig)', () => {
+  it('counts tries, not calls, and names the pod that answered', () => {
+    const { feed, told, drain } = run()
+    const flow = { direction: EGRESS, ...id('a') }
+    const outcomes = feed(
+      httpRequest({ atMs: T, server: '10.0.1.1', ...flow }),
+      httpRequest({ atMs: T + 5, server: '10.0.1.2', ...flow }),
+      httpResponse({ atMs: T + 9, server: '10.0.1.2', code: 200, ...flow }),
+    )
+    drain()
+    expect(outcomes).toEqual(['kept', 'merged:retry', 'joined'])
+    expect(told).toMatchObject([
+      { attempts: 2, report: { destinationIp: '10.0.1.2', status: 200, seenMs: T } },
+    ])
+  })
+
+  it("keeps a local 429, which shows the Service's own address, and its mark", () => {
+    const { feed, told, drain } = run()
+    const service = { direction: EGRESS, server: '10.96.0.10', service: 'orders', ...id('a') }
+    const headers = { 'X-Request-Id': 'a', 'x-weir': 'enforce; r=9c41d07e; c=10.0.0.1' }
+    feed(
+      httpRequest({ atMs: T, ...service }),
+      httpResponse({ atMs: T + 1, code: 429, ...service, headers }),
+    )
+    drain()
+    expect(told).toMatchObject([
+      {
+        weirMark: 'enforce; r=9c41d07e; c=10.0.0.1',
+        report: { status: 429, destinationService: 'shop/orders', destinationIp: '10.96.0.10' },
+      },
+    ])
+  })
+})
+
+describe('bad input', () => {
+  it.each([
+    { why: 'an access log entry that was never filled', flow: { client: '', server: '' } },
+    { why: 'no client address', flow: { client: '' } },
+  ])('leaves with a reason: $why', ({ flow }) => {
+    const { feed, stage } = run()
+    expect(feed(httpRequest({ atMs: T, ...flow }))).toEqual(['dropped:no_peer'])
+    expect(stage.held).toBe(0)
+  })
+
+  it('takes an empty URL and method', () => {
+    const { feed, told } = run()
+    feed(
+      httpRequest({ atMs: T, url: '', method: '' }),
+      httpResponse({ atMs: T, url: '', method: '', code: 200 }),
+    )
+    expect(told).toMatchObject([{ path: '', method: '', host: '' }])
+  })
+
+  it('keeps no query and no secret: identity headers leave hashed', () => {
+    const { feed, told } = run()
+    feed(
+      httpRequest({
+        atMs: T,
+        url: 'http://u:p@h/x?token=s3cret#f',
+        headers: { 'X-API-Key': 's3cret', Authorization: 'Bearer s3cret' },
+      }),
+      httpResponse({ atMs: T, url: 'http://u:p@h/x?token=s3cret', code: 200 }),
+    )
+    expect(told[0]?.identityValues).toHaveLength(1)
+    expect(told[0]?.identityValues[0]).toMatch(/^[0-9a-f]{16}$/)
+    expect(JSON.stringify(told)).not.toContain('s3cret')
+  })
+})
+
+it('accounts for every flow, whatever comes in whatever order', () => {
+  const flow = fc.record({
+    isRequest: fc.boolean(),
+    atMs: fc.integer({ min: 0, max: 60_000 }).map((ms) => T + ms),
+    requestId: fc.constantFrom('', 'a', 'b', 'HUBBLE_REDACTED'),
+    clientPort: fc.constantFrom(1, 2),
+    direction: fc.constantFrom(INGRESS, EGRESS, 0),
+    url: fc.constantFrom('http://h/1', 'http://h/2', ''),
+    client: fc.constantFrom('10.0.0.1', '10.0.0.2', ''),
+  })
+  const property = fc.property(fc.array(flow, { maxLength: 60 }), (flows) => {
+    const { feed, told, stage, drain } = run({ pendingMax: 8 })
+    let ended = 0
+    for (const { isRequest, requestId, ...rest } of flows) {
+      const message = { ...rest, ...(requestId === '' ? {} : id(requestId)) }
+      const [outcome] = feed(
+        isRequest ? httpRequest(message) : httpResponse({ ...message, code: 200 }),
+      )
+      if (outcome !== 'kept') ended++
+      expect(flows.length).toBeGreaterThanOrEqual(told.length + ended)
+    }
+    expect(told.length + ended + stage.held).toBe(flows.length)
+    drain()
+    expect(stage.held).toBe(0)
+    expect(told.length + ended).toBe(flows.length)
+  })
+  fc.assert(property, { numRuns: 300 })
+})
