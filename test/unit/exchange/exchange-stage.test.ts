@@ -196,9 +196,8 @@ describe('two reporters', () => {
       { report: { uuid: 'i', durationMs: 7 }, twin: { uuid: 'e', durationMs: 9 } },
     ])
     expect(told.map(reportersOf)).toEqual([['ingress', 'egress']])
-    expect(outcomes.toSorted()).toEqual(
-      ['joined', 'kept', 'merged:second_reporter', 'merged:second_reporter'].toSorted(),
-    )
+    const count = (wanted: string) => outcomes.filter((outcome) => outcome === wanted).length
+    expect([count('kept'), count('joined'), count('merged:second_reporter')]).toEqual([1, 1, 2])
     expect(stage.held).toBe(0)
   })
 

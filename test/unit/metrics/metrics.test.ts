@@ -1,0 +1,71 @@
+import { Registry } from 'prom-client'
+import { describe, expect, it } from 'vitest'
+import { messageOfLine } from '../../../src/hubble/capture-source.ts'
+import { dropReasonName } from '../../../src/hubble/drop-reason.ts'
+import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
+import { statusClassOf } from '../../../src/metrics/api-metrics.ts'
+import { LabelBudget } from '../../../src/metrics/label-budget.ts'
+import { createNetworkMetrics } from '../../../src/metrics/network-metrics.ts'
+import { viewer } from '../../fixtures/hubble-flows.ts'
+
+describe('LabelBudget', () => {
+  it('lets the first values through, and counts what came after', () => {
+    let over = 0
+    const budget = new LabelBudget(2, () => over++)
+    expect(['a', 'b', 'c', 'a', ''].map((v) => budget.valueOf(v))).toEqual([
+      'a',
+      'b',
+      'other',
+      'a',
+      '',
+    ])
+    expect(over).toBe(1)
+  })
+
+  it('takes control characters out and cuts what is too long', () => {
+    const budget = new LabelBudget(9, () => {})
+    expect(budget.valueOf('a\u001b[31m\u0007b\u009b')).toBe('a[31mb')
+    expect(budget.valueOf('x'.repeat(500))).toHaveLength(128)
+  })
+})
+
+it.each([
+  [0, 'none'],
+  [200, '2xx'],
+  [599, '5xx'],
+  [999, 'none'],
+])('status %s is %s', (status, name) => expect(statusClassOf(status)).toBe(name))
+
+it('counts drops, DNS answers and resets by workload', async () => {
+  const registry = new Registry()
+  const sink = createNetworkMetrics(registry, {
+    apisMax: 1,
+    operationsMax: 1,
+    workloadsMax: 10,
+    onOverflow: () => {},
+    dropReasonOf: dropReasonName,
+  })
+  const ends = {
+    source: { namespace: 'a', pod_name: 'p', workloads: [{ name: 'w', kind: 'Deployment' }] },
+    destination: { labels: ['reserved:world'], identity: 2 },
+  }
+  const flows = [
+    { verdict: 'DROPPED', drop_reason_desc: 'POLICY_DENIED', Type: 'L3_L4', ...ends },
+    { verdict: 'DROPPED', drop_reason_desc: 250, Type: 'L3_L4', ...ends },
+    { Type: 'L7', l7: { type: 'RESPONSE', dns: { query: 'x.', rcode: 3 } }, ...ends },
+    { Type: 'L3_L4', l4: { TCP: { flags: { RST: true } } }, ...ends },
+  ]
+  const show = viewer()
+  for (const flow of flows) {
+    sink.accept(show(messageOfLine(JSON.stringify({ flow })) as FlowsMessage))
+  }
+  const text = await registry.metrics()
+  const from = 'source_namespace="a",source_workload="w"'
+  const world = 'destination_namespace="",destination_workload="reserved:world"'
+  expect(text).toContain(`weir_network_drops_total{reason="POLICY_DENIED",${from},${world}} 1`)
+  expect(text).toContain(`weir_network_drops_total{reason="250",${from},${world}} 1`)
+  expect(text).toContain(
+    'weir_dns_responses_total{rcode="NXDOMAIN",source_namespace="",source_workload="reserved:world"',
+  )
+  expect(text).toContain(`weir_tcp_resets_total{${from},${world}} 1`)
+})
