@@ -6,7 +6,8 @@ import { nearestOf } from './nearest.ts'
 import { type Config, configSchema } from './schema.ts'
 
 type Tree = { [key: string]: unknown }
-type Environment = Readonly<Record<string, string | undefined>>
+/** What the process was started with. */
+export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface LoadOptions {
   /** A named file that is missing is an error; undefined: `weir.yaml` where it exists. */

@@ -100,8 +100,7 @@ const events = z.strictObject({
       brokers: z.array(hostPort).default([]),
       tls: z.union([z.boolean(), tls]).default(false),
       sasl: sasl.optional(),
-      partitions: z.int().min(1).default(6).describe('Of topics that Weir creates.'),
-      replication: z.int().min(1).default(1).describe('Of topics that Weir creates.'),
+      createTopics: z.boolean().default(true).describe('Make topics that are missing.'),
     })
     .prefault({}),
   sqlite: z
@@ -125,12 +124,24 @@ const rule = z.strictObject({
   thresholds: z.record(z.string(), z.number()).default({}),
 })
 
+const allowed = z
+  .strictObject({
+    cidr: cidr.optional(),
+    workload: z.string().optional().describe('NAMESPACE/WORKLOAD of who calls.'),
+    client: z.string().optional().describe('KIND:VALUE, as findings write it.'),
+    rules: z.array(z.string()).optional().describe('Ids of rules; default: all.'),
+    reason: z.string().min(1).describe('Why; for whoever finds it in a year.'),
+    until: z.iso.datetime({ offset: true }).optional(),
+  })
+  .refine(
+    (entry) =>
+      [entry.cidr, entry.workload, entry.client].filter((x) => x !== undefined).length === 1,
+    'needs one of cidr, workload and client',
+  )
+
 const detect = z.strictObject({
   rules: z.array(rule).default([]).describe('Changes to the built-in rules, by id.'),
-  allow: z
-    .array(z.string().min(1))
-    .default([])
-    .describe('Callers that are never found: CIDR, NAMESPACE/WORKLOAD, or KIND:VALUE.'),
+  allow: z.array(allowed).default([]).describe('Callers that rules leave alone.'),
 })
 
 const respond = z.strictObject({

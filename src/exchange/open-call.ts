@@ -1,14 +1,13 @@
-import { hash } from 'node:crypto'
 import type { Endpoint } from '../model/endpoint.ts'
 import { Exchange, type ExchangeOutcome, type Report } from '../model/exchange.ts'
 import { Direction, type FlowView, L7Type, timeMsOf, Verdict } from '../model/flow-view.ts'
+import { identityHash } from './identity-hash.ts'
 import { partsOfUrl } from './url.ts'
 
 /** What Hubble writes in place of a value that the cluster's operator redacts. */
 const REDACTED = 'HUBBLE_REDACTED'
 const REQUEST_ID_MAX = 128
 const HEADER_MAX = 1_024
-const HASH_DIGITS = 16
 
 /** One proxy's side of a call that is still open. Filled from the flows that it sent. */
 export interface OpenSide {
@@ -172,7 +171,7 @@ export function readRequestHeaders(
   if (identityHeaders.length > 0 && call.identityValues.length === 0) {
     call.identityValues = identityHeaders.map((name) => {
       const value = header(name)
-      return value === '' ? '' : hash('sha256', value, 'hex').slice(0, HASH_DIGITS)
+      return value === '' ? '' : identityHash(value)
     })
   }
 }

@@ -34,14 +34,6 @@ export interface ObserverClient extends grpc.Client {
   ServerStatus: UnaryMethod
 }
 
-export interface PeerClient extends grpc.Client {
-  Notify(
-    request: object,
-    metadata?: grpc.Metadata,
-    options?: grpc.CallOptions,
-  ): grpc.ClientReadableStream<unknown>
-}
-
 type UnaryMethod = (
   request: object,
   metadata: grpc.Metadata,
@@ -67,16 +59,6 @@ export function createObserverClient(
 ): ObserverClient {
   const Client = grpc.makeClientConstructor(observerService(), 'Observer')
   return new Client(address, credentials, options) as unknown as ObserverClient
-}
-
-/** `address` is HOST:PORT. Nothing is dialled before the first call. */
-export function createPeerClient(
-  address: string,
-  credentials: grpc.ChannelCredentials,
-  options?: grpc.ClientOptions,
-): PeerClient {
-  const Client = grpc.makeClientConstructor(peerService(), 'Peer')
-  return new Client(address, credentials, options) as unknown as PeerClient
 }
 
 let loaded: protoLoader.PackageDefinition | undefined

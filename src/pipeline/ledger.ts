@@ -33,6 +33,12 @@ export class StageLedger {
     this.#ended[outcome] = (this.#ended[outcome] ?? 0) + count
   }
 
+  /** The same by name, for whoever learns of an end as `OUTCOME:REASON`; a name that is not in the table is a defect that shows as unaccounted. */
+  endedAs(name: string, count: number): void {
+    const outcome = this.outcomes.indexOf(name)
+    if (outcome > 0) this.ended(outcome, count)
+  }
+
   account(): StageAccount {
     const inFlight = this.#held()
     let sum = 0

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { describeError, type EnforceError } from '../errors.ts'
 import type { Finding } from '../model/finding.ts'
 import { FLOW_KIND_NAMES, type FlowView, timeMsOf } from '../model/flow-view.ts'
 import type { Limit, LimitEffect, LimitState } from '../model/limit.ts'
@@ -10,6 +11,7 @@ import type { Ledger } from '../pipeline/ledger.ts'
 /** Every how many flows of a node its lag is measured again. */
 const LAG_EVERY = 32
 const LAG_NODES_MAX = 5_000
+const PROBLEMS_LOGGED_MAX = 20
 
 export interface TelemetryOptions {
   readonly log: Logger
@@ -45,6 +47,9 @@ export class Telemetry {
   readonly #limitRequests: Counter
   readonly #labelOverflow: Counter
   readonly #away = new Map<string, string>()
+  /** By limit id; what the responder forgets is forgotten here at the next scrape. */
+  readonly #effects = new Map<string, LimitEffect>()
+  readonly #evidence = new Map<string, Limit['evidence']>()
 
   constructor(options: TelemetryOptions) {
     this.#options = options
@@ -153,14 +158,23 @@ export class Telemetry {
   limit(limit: Limit): void {
     const { id, state, reason, effect, revision } = limit
     this.log.info({ id, state, effect, revision, reason }, 'Limit changed')
-  }
-
-  limitEffect(effect: LimitEffect): void {
+    if (this.#effects.get(id) === effect) return
+    this.#effects.set(id, effect)
     this.#limitEffect.inc({ effect })
   }
 
-  limitRequests(api: string, outcome: 'limited' | 'passed', count = 1): void {
-    this.#limitRequests.inc({ api, outcome }, count)
+  /** A write to the target failed, or a plan was refused by our own validator. */
+  limitError(error: EnforceError): void {
+    this.log.error(
+      { reason: describeError(error), retryable: error.retryable },
+      'Limit not written',
+    )
+  }
+
+  catalogueLoaded(apis: number, problems: readonly string[]): void {
+    this.log.info({ apis, problems: problems.length }, 'Catalogue loaded')
+    for (const problem of problems.slice(0, PROBLEMS_LOGGED_MAX))
+      this.log.warn({ problem }, 'Manifest')
   }
 
   labelOverflow(label: string): void {
@@ -197,8 +211,25 @@ export class Telemetry {
       for (const { state } of sources.limits()) byState.set(state, (byState.get(state) ?? 0) + 1)
       gauge.reset()
       for (const [state, count] of byState) gauge.set({ state }, count)
+      this.#countEvidence(sources.limits())
     })
     this.#gauge(METRICS.catalogueApis, (gauge) => gauge.set(sources.apis()))
+  }
+
+  /** What was limited and what passed since the last scrape, limit by limit. */
+  #countEvidence(limits: readonly Limit[]): void {
+    const ids = new Set(limits.map(({ id }) => id))
+    for (const { id, api, evidence } of limits) {
+      const before = this.#evidence.get(id)
+      const name = api?.name ?? ''
+      const limited = evidence.limited - (before?.limited ?? 0)
+      const passed = evidence.passed - (before?.passed ?? 0)
+      if (limited > 0) this.#limitRequests.inc({ api: name, outcome: 'limited' }, limited)
+      if (passed > 0) this.#limitRequests.inc({ api: name, outcome: 'passed' }, passed)
+      this.#evidence.set(id, evidence)
+    }
+    for (const id of this.#evidence.keys()) if (!ids.has(id)) this.#evidence.delete(id)
+    for (const id of this.#effects.keys()) if (!ids.has(id)) this.#effects.delete(id)
   }
 
   #counter(definition: MetricDefinition, collect?: (counter: Counter) => void): Counter {

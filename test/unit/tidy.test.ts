@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'all'> = {
   'main.ts': ['cli', 'errors.ts'],
   cli: ['app.ts', 'config', ...BASE],
   'app.ts': 'all',
+  app: [...ROOMS, 'config', 'telemetry', ...BASE],
   'errors.ts': [],
   model: [],
   runtime: ['errors.ts'],
