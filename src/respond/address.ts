@@ -1,0 +1,62 @@
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import { ConfigError } from '../errors.ts'
+
+const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
+
+/**
+ * The address as Envoy writes it into a descriptor: dotted IPv4, or compressed lower-case IPv6. A
+ * mapped `::ffff:a.b.c.d` is its IPv4. Undefined for everything else: names, ports, zones, masks.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text
+  if (!isIPv6(text) || text.includes('%')) return undefined
+  const compressed = new URL(`http://[${text}]/`).hostname.slice(1, -1)
+  const mapped = MAPPED.exec(compressed)
+  if (mapped === null) return compressed
+  const high = Number.parseInt(mapped[1] ?? '', 16)
+  const low = Number.parseInt(mapped[2] ?? '', 16)
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
+}
+
+/** Addresses and CIDRs that are never limited: nodes, gateways, probes, whatever the operator lists. */
+export class AddressList {
+  readonly #entries = new BlockList()
+
+  /** @throws {ConfigError} naming each entry that is neither an address nor a CIDR. */
+  constructor(entries: readonly string[]) {
+    const wrong = entries.filter((entry) => !this.#add(entry))
+    if (wrong.length > 0) {
+      throw new ConfigError(`Cannot protect ${wrong.join(', ')}: neither an address nor a CIDR`)
+    }
+  }
+
+  covers(address: string): boolean {
+    return this.#entries.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+  }
+
+  #add(entry: string): boolean {
+    const [address = '', length, ...rest] = entry.split('/')
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+    if (canonicalAddress(address) === undefined || rest.length > 0) return false
+    if (length === undefined) {
+      this.#entries.addAddress(address, family)
+      return true
+    }
+    const bits = /^\d{1,3}$/.test(length) ? Number(length) : Number.NaN
+    if (!(bits <= (family === 'ipv4' ? 32 : 128))) return false
+    this.#entries.addSubnet(address, bits, family)
+    return true
+  }
+}
+
+/** Addresses that no remote client has: a limit on one would hit the node itself, or nobody. */
+export const NO_CLIENT = new AddressList([
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/3',
+  '::/128',
+  '::1/128',
+  'fe80::/10',
+  'ff00::/8',
+])
