@@ -8,7 +8,7 @@ import { isApi, isClient, isStatus, numberedFrom, pageOf, parseListQuery } from 
 import { sendProblem, statusOfError } from './problem.ts'
 import type { Recent } from './recent.ts'
 
-export interface ReadyState {
+interface ReadyState {
   readonly ready: boolean
   /** What readiness still waits for. */
   readonly waitingFor: readonly string[]

@@ -25,7 +25,7 @@ export interface StreamEnd {
   readonly details: string
 }
 
-export interface ServerStatus {
+interface ServerStatus {
   readonly connected: number
   readonly unavailable: number
   readonly version: string

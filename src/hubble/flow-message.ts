@@ -10,7 +10,7 @@ export interface FlowsMessage {
   readonly time?: TimestampMessage | null
 }
 
-export interface TimestampMessage {
+interface TimestampMessage {
   readonly seconds?: number
   readonly nanos?: number
 }
@@ -38,7 +38,7 @@ export interface FlowMessage {
   readonly trace_context?: { readonly parent?: { readonly trace_id?: string } | null } | null
 }
 
-export interface Layer4Message {
+interface Layer4Message {
   readonly TCP?: PortsMessage | null
   readonly UDP?: PortsMessage | null
   readonly SCTP?: PortsMessage | null
@@ -66,7 +66,7 @@ export interface ServiceMessage {
   readonly namespace?: string
 }
 
-export interface Layer7Message {
+interface Layer7Message {
   readonly type?: number
   readonly latency_ns?: number
   readonly http?: HttpMessage | null
@@ -74,7 +74,7 @@ export interface Layer7Message {
   readonly kafka?: object | null
 }
 
-export interface HttpMessage {
+interface HttpMessage {
   readonly code?: number
   readonly method?: string
   readonly url?: string

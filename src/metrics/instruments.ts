@@ -1,13 +1,9 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Histogram, type Registry } from 'prom-client'
 import type { MetricDefinition } from '../model/metric-definitions.ts'
 
 /** A counter as it is defined; labels in the order of the definition. */
 export function counterOf(registry: Registry, { name, help, labels }: MetricDefinition): Counter {
   return new Counter({ name, help, labelNames: [...labels], registers: [registry] })
-}
-
-export function gaugeOf(registry: Registry, { name, help, labels }: MetricDefinition): Gauge {
-  return new Gauge({ name, help, labelNames: [...labels], registers: [registry] })
 }
 
 export function histogramOf(

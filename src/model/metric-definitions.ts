@@ -138,6 +138,12 @@ export const METRICS = {
     ['publisher', 'topic', 'outcome'],
     'Events by what became of them.',
   ),
+  eventsPruned: define(
+    'counter',
+    'weir_events_pruned_total',
+    [],
+    'Delivered events that left the SQLite file again, oldest first, to keep it within its bound.',
+  ),
   spans: define('counter', 'weir_spans_total', ['outcome'], 'Spans by what became of them.'),
   findings: define(
     'counter',

@@ -63,6 +63,7 @@ export interface Stage<I, O> {
 /** Metrics, detection, span and event encoding: synchronous, never sheds, copies what it keeps. */
 export interface Sink<T> {
   accept(record: T): Outcome
+  /** As a stage's. */
   advance(eventMs: number, wallMs: number): void
 }
 

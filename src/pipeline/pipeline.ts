@@ -4,7 +4,7 @@ import { FlowKind, type FlowView, timeMsOf } from '../model/flow-view.ts'
 import type { FlowPort, Sink, SourceNotice, Stage } from './contract.ts'
 import type { Ledger, StageLedger } from './ledger.ts'
 
-export interface NamedSink<T> {
+interface NamedSink<T> {
   readonly name: string
   readonly sink: Sink<T>
   /** The sink's closed table of outcomes; index 0 is the one that counts as `out`. */
@@ -106,8 +106,8 @@ export class Pipeline {
     const end = Number.POSITIVE_INFINITY
     this.#exchange.advance(end, end, this.#emitExchange)
     this.#identity.advance(end, end, this.#emitCall)
-    for (const { sink } of this.#flowSinks) sink.advance(this.#eventMs, this.#eventMs)
-    for (const { sink } of this.#callSinks) sink.advance(this.#eventMs, this.#eventMs)
+    for (const { sink } of this.#flowSinks) sink.advance(end, end)
+    for (const { sink } of this.#callSinks) sink.advance(end, end)
   }
 
   #flow(view: FlowView): void {

@@ -41,6 +41,7 @@ export class Telemetry {
   readonly #sourceConnected: Gauge
   readonly #sourceReopened: Counter
   readonly #events: Counter
+  readonly #eventsPruned: Counter
   readonly #spans: Counter
   readonly #findings: Counter
   readonly #limitEffect: Counter
@@ -62,6 +63,7 @@ export class Telemetry {
     this.#sourceConnected = this.#gauge(METRICS.sourceConnected)
     this.#sourceReopened = this.#counter(METRICS.sourceReopened)
     this.#events = this.#counter(METRICS.events)
+    this.#eventsPruned = this.#counter(METRICS.eventsPruned)
     this.#spans = this.#counter(METRICS.spans)
     this.#findings = this.#counter(METRICS.findings)
     this.#limitEffect = this.#counter(METRICS.limitEffect)
@@ -137,6 +139,10 @@ export class Telemetry {
     if (outcome === 'dead' || outcome === 'shed') {
       this.log.error({ publisher, topic, count, outcome, reason }, 'Events not delivered')
     }
+  }
+
+  eventsPruned(count: number): void {
+    this.#eventsPruned.inc(count)
   }
 
   spansDone(outcome: string, count: number): void {

@@ -1,0 +1,395 @@
+import { hash } from 'node:crypto'
+import type { Readable, Writable } from 'node:stream'
+import { callJson, createEventOutlet, type EventOutlet } from './app/event-outlet.ts'
+import { limitFacts } from './app/limit-facts.ts'
+import type { Config } from './config/schema.ts'
+import { msOfMoment, partsOfHostPort } from './config/values.ts'
+import { type Console, createConsole } from './console/console.ts'
+import { createRecent, RECENT_OUTCOMES } from './console/recent.ts'
+import { createDetector, DETECT_OUTCOMES } from './detect/detector.ts'
+import { ConfigError } from './errors.ts'
+import { createExchangeStage, EXCHANGE_OUTCOMES } from './exchange/exchange-stage.ts'
+import { identityHash } from './exchange/identity-hash.ts'
+import { createCaptureSource } from './hubble/capture-source.ts'
+import { Coverage } from './hubble/coverage.ts'
+import { createSource } from './hubble/create-source.ts'
+import { dropReasonName } from './hubble/drop-reason.ts'
+import { Catalogue } from './identity/catalogue.ts'
+import { ClientNamer } from './identity/client.ts'
+import { createIdentityStage, IDENTITY_OUTCOMES } from './identity/identity-stage.ts'
+import { openCatalogue } from './identity/open-catalogue.ts'
+import { resolveRequest } from './identity/resolve-request.ts'
+import { API_METRICS_OUTCOMES, createApiMetrics } from './metrics/api-metrics.ts'
+import { createNetworkMetrics, NETWORK_METRICS_OUTCOMES } from './metrics/network-metrics.ts'
+import type { ApiCall } from './model/api-call.ts'
+import { EndpointTable } from './model/endpoint.ts'
+import type { Finding } from './model/finding.ts'
+import type { FlowView } from './model/flow-view.ts'
+import type { Limit } from './model/limit.ts'
+import type { Sink, Source, SourceNotice } from './pipeline/contract.ts'
+import { Ledger } from './pipeline/ledger.ts'
+import { Pipeline } from './pipeline/pipeline.ts'
+import { createDirectoryTarget } from './respond/directory-target.ts'
+import { renderFindings } from './respond/render.ts'
+import {
+  createResponder,
+  RESPOND_OUTCOMES,
+  type Responder,
+  type ResponderOptions,
+} from './respond/responder.ts'
+import { Lifecycle } from './runtime/lifecycle.ts'
+import { Health } from './telemetry/health.ts'
+import { createLogger } from './telemetry/logger.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
+import { createSpanSink, type SpanSink, TRACES_OUTCOMES } from './traces/span-sink.ts'
+
+export interface AppOptions {
+  readonly stdin: Readable
+  readonly stdout: Writable
+  /** For logs. */
+  readonly stderr: Writable
+  readonly version: string
+  readonly nodeVersion: string
+  /** A time, or how long ago: makes every relay a bounded read. */
+  readonly until?: string | undefined
+  /** Read instead of the configured sources, merged by time. */
+  readonly captures?: readonly string[]
+  /** Nothing listens, nothing is published or written: only the hooks hear of what happens. */
+  readonly headless?: boolean
+  /** Stages of a limit's life other than the configuration's; for short demonstrations. */
+  readonly stages?: Partial<ResponderOptions>
+  readonly onFlow?: (view: FlowView) => void
+  readonly onNotice?: (notice: SourceNotice) => void
+  readonly onCall?: (call: ApiCall) => void
+  readonly onFinding?: (finding: Finding) => void
+  readonly onLimit?: (limit: Limit) => void
+  readonly onProblem?: (problem: string) => void
+  /** The console's HOST:PORT, once it listens. */
+  readonly onListen?: (address: string) => void
+  /** The sources have ended; limits stand as they are, and are taken back next. */
+  readonly onStopping?: () => void
+}
+
+export interface App {
+  /** Starts everything, runs until the sources end or `stop` aborts, flushes, and ends. */
+  run(stop: AbortSignal): Promise<void>
+  readonly ledger: Ledger
+  limits(): readonly Limit[]
+}
+
+const TICK_MS = 250
+const RECENT = { callsMax: 5_000, findingsMax: 500 }
+const SPANS = { queueMax: 16_384, batchMax: 512 }
+const EVENTS_OUTCOMES = ['kept'] as const
+const NO_CATALOGUE = new Catalogue([])
+
+/** Puts the rooms together: the only place that knows all of them. Follow `pipeline` from here. */
+export function createApp(config: Config, options: AppOptions): App {
+  return new Weir(config, options)
+}
+
+class Weir implements App {
+  readonly ledger = new Ledger()
+  readonly #config: Config
+  readonly #options: AppOptions
+  readonly #telemetry: Telemetry
+  readonly #endpoints = new EndpointTable()
+  readonly #coverage = new Coverage()
+  readonly #recent = createRecent(RECENT)
+  readonly #health = new Health()
+  readonly #sources: readonly Source[]
+  readonly #events: EventOutlet | undefined
+  readonly #spans: SpanSink | undefined
+  readonly #responder: Responder
+  readonly #pipeline: Pipeline
+  readonly #console: Console | undefined
+  #catalogue = NO_CATALOGUE
+
+  constructor(config: Config, options: AppOptions) {
+    this.#config = config
+    this.#options = options
+    const clusters = new Set(config.hubble.sources.map((s) => s.cluster ?? config.cluster))
+    this.#telemetry = new Telemetry({
+      log: createLogger(config.log.level, options.stderr),
+      version: options.version,
+      nodeVersion: options.nodeVersion,
+      configHash: hash('sha256', JSON.stringify(config), 'hex').slice(0, 8),
+      cluster: clusters.size > 1 ? config.cluster : undefined,
+      now: Date.now,
+    })
+    this.#sources = this.#createSources()
+    for (const { name } of this.#sources) this.#health.expect(name)
+    this.#responder = this.#createResponder()
+    this.#pipeline = this.#createPipeline()
+    this.#events = options.headless === true ? undefined : this.#createEvents()
+    this.#spans = this.#createSpans()
+    this.#console = options.headless === true ? undefined : this.#createConsole()
+    this.#telemetry.observe({
+      ledger: this.ledger,
+      limits: () => this.limits(),
+      apis: () => this.#catalogue.apis.length,
+    })
+  }
+
+  limits(): readonly Limit[] {
+    return this.#responder.limits()
+  }
+
+  async run(stop: AbortSignal): Promise<void> {
+    const lifecycle = new Lifecycle()
+    // In the order of the data; the console is first to start and last to stop, for the probes.
+    const components = [
+      ...this.#sources,
+      this.#responder,
+      this.#events?.delivery,
+      this.#spans,
+      this.#console,
+    ]
+    const isLive = this.#sources.some((source) => !source.paced)
+    let ticker: NodeJS.Timeout | undefined
+    try {
+      await lifecycle.start(
+        components.filter((c) => c !== undefined),
+        stop,
+      )
+      if (this.#console !== undefined) {
+        this.#telemetry.log.info({ address: this.#console.address }, 'Console listens')
+        this.#options.onListen?.(this.#console.address)
+      }
+      await this.#loadCatalogue()
+      // Without a live source the flows carry the time, so that a replay is the same every time.
+      if (isLive) {
+        this.#advance()
+        ticker = setInterval(() => this.#advance(), TICK_MS)
+      }
+      await Promise.all(this.#sources.map((source) => this.#runSource(source, isLive, stop)))
+    } catch (error) {
+      if (!stop.aborted) throw error
+    } finally {
+      clearInterval(ticker)
+      this.#pipeline.drain()
+      this.#options.onStopping?.()
+      await lifecycle.stop(AbortSignal.timeout(this.#config.shutdownTimeout))
+      this.#telemetry.log.info({ unaccounted: this.ledger.unaccounted() }, 'Stopped')
+    }
+  }
+
+  #advance(): void {
+    const now = Date.now()
+    this.#coverage.advance(now)
+    this.#pipeline.advance(now)
+  }
+
+  async #runSource(source: Source, isLive: boolean, stop: AbortSignal): Promise<void> {
+    const { name, paced } = source
+    const port = this.#pipeline.port(name, paced && !isLive, (view) => {
+      this.#telemetry.flowReceived(name, view, !paced)
+      this.#coverage.received(1)
+      this.#options.onFlow?.(view)
+    })
+    await source.run(port, stop)
+  }
+
+  async #loadCatalogue(): Promise<void> {
+    const { catalogue, problems } = await openCatalogue(this.#config.identity.manifests)
+    this.#catalogue = catalogue
+    this.#health.catalogueLoaded()
+    this.#telemetry.catalogueLoaded(catalogue.apis.length, problems)
+    for (const problem of problems) this.#options.onProblem?.(problem)
+  }
+
+  #createSources(): Source[] {
+    const { captures, stdin, until } = this.#options
+    const endpoints = this.#endpoints
+    if (captures !== undefined) {
+      return [createCaptureSource({ name: 'replay', paths: captures, stdin, endpoints })]
+    }
+    const now = Date.now()
+    const untilMs = until === undefined ? undefined : msOfMoment(until, now)
+    if (Number.isNaN(untilMs)) throw new ConfigError(`Cannot use --until ${until}: it is no time`)
+    return this.#config.hubble.sources.map((source) => {
+      const sinceMs = source.since === undefined ? undefined : msOfMoment(source.since, now)
+      return createSource({ ...source, sinceMs, untilMs, stdin, endpoints })
+    })
+  }
+
+  #createPipeline(): Pipeline {
+    const { exchange, identity, metrics } = this.#config
+    const { registry } = this.#telemetry
+    const budgets = {
+      apisMax: metrics.budgets.apis,
+      operationsMax: metrics.budgets.operations,
+      workloadsMax: metrics.budgets.workloads,
+      onOverflow: (label: string) => this.#telemetry.labelOverflow(label),
+      dropReasonOf: dropReasonName,
+    }
+    const network = createNetworkMetrics(registry, budgets)
+    this.#endpoints.onEvict((endpoint) => network.forget(endpoint))
+    const apiMetrics = createApiMetrics(registry, budgets)
+    const detector = createDetector(
+      { ...this.#config.detect, coverage: () => this.#coverage.ratio() },
+      (finding) => this.#found(finding),
+    )
+    return new Pipeline({
+      ledger: this.ledger,
+      exchange: createExchangeStage({
+        unansweredAfterMs: exchange.unansweredAfter,
+        mergeWindowMs: exchange.mergeWindow,
+        pendingMax: exchange.pendingMax,
+        identityHeaders: identity.client.headers.map((header) => header.toLowerCase()),
+      }),
+      exchangeOutcomes: EXCHANGE_OUTCOMES,
+      identity: createIdentityStage({
+        catalogue: () => this.#catalogue,
+        limits: () => this.#responder.inForce(),
+        clients: new ClientNamer(identity.client),
+        hashIdentity: identityHash,
+      }),
+      identityOutcomes: IDENTITY_OUTCOMES,
+      flowSinks: [{ name: 'network_metrics', sink: network, outcomes: NETWORK_METRICS_OUTCOMES }],
+      callSinks: [
+        { name: 'metrics', sink: apiMetrics, outcomes: API_METRICS_OUTCOMES },
+        { name: 'traces', sink: this.#tracesSink(), outcomes: TRACES_OUTCOMES },
+        { name: 'events', sink: this.#eventsSink(), outcomes: EVENTS_OUTCOMES },
+        { name: 'recent', sink: this.#recent, outcomes: RECENT_OUTCOMES },
+        // What acts comes before what finds: a limit's own client is judged by the calls after it.
+        { name: 'respond', sink: this.#responder.sink, outcomes: RESPOND_OUTCOMES },
+        { name: 'detect', sink: detector, outcomes: DETECT_OUTCOMES },
+      ],
+      ready: () => this.#events?.delivery.ready() ?? this.#spans?.ready(),
+      onNotice: (source, notice) => this.#noticed(source, notice),
+    })
+  }
+
+  #tracesSink(): Sink<ApiCall> {
+    return {
+      accept: (call) => this.#spans?.accept(call) ?? 0,
+      advance: (eventMs, wallMs) => this.#spans?.advance(eventMs, wallMs),
+    }
+  }
+
+  #eventsSink(): Sink<ApiCall> {
+    return {
+      accept: (call) => {
+        this.#options.onCall?.(call)
+        return this.#events?.calls.accept(call) ?? 0
+      },
+      advance: () => {},
+    }
+  }
+
+  #createEvents(): EventOutlet | undefined {
+    return createEventOutlet({
+      config: this.#config,
+      stdout: this.#options.stdout,
+      ledger: this.ledger,
+      telemetry: this.#telemetry,
+      paced: this.#sources.every((source) => source.paced),
+      onDegraded: (reason) => this.#degraded('events', reason),
+    })
+  }
+
+  #createSpans(): SpanSink | undefined {
+    const { endpoint, headers, sample } = this.#config.traces
+    if (endpoint === undefined || this.#options.headless === true) return undefined
+    return createSpanSink({
+      endpoint,
+      headers,
+      sampleRatio: sample,
+      serviceName: 'weir',
+      cluster: this.#config.cluster,
+      ...SPANS,
+      onOutcome: (outcome, count) => this.#telemetry.spansDone(outcome, count),
+      onError: (text) => this.#degraded('traces', text),
+      onRecovered: () => this.#degraded('traces', null),
+    })
+  }
+
+  #createResponder(): Responder {
+    const { mode, target, directory, budgets, ...respond } = this.#config.respond
+    const writes = this.#options.headless !== true && target === 'directory'
+    return createResponder({
+      mode: this.#options.headless === true ? 'observe' : mode,
+      target: writes && directory !== undefined ? createDirectoryTarget(directory) : null,
+      shadowMs: respond.shadowFor,
+      ttlMs: [respond.ttl, respond.ttl * 3, respond.ttl * 12],
+      minWriteIntervalMs: respond.minWriteInterval,
+      protect: respond.protect,
+      budgets: {
+        limitsMax: budgets.limits,
+        clientsPerApiMax: budgets.perApi,
+        cecsMax: budgets.objects,
+        writesPerMinuteMax: budgets.writesPerMinute,
+      },
+      ...this.#options.stages,
+      ...limitFacts(() => this.#catalogue),
+      onLimit: (limit) => {
+        this.#telemetry.limit(limit)
+        this.#events?.limit(limit, this.#pipeline.eventMs)
+        this.#options.onLimit?.(limit)
+      },
+      onError: (error) => this.#telemetry.limitError(error),
+    })
+  }
+
+  #createConsole(): Console {
+    const { host, port } = partsOfHostPort(this.#config.console.listen) ?? { host: '', port: 0 }
+    const { registry } = this.#telemetry
+    return createConsole({
+      host,
+      port,
+      ready: () => this.#health.state(),
+      metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+      status: () => ({
+        version: this.#options.version,
+        cluster: this.#config.cluster,
+        mode: this.#config.respond.mode,
+        ...this.#health.state(),
+        sources: this.#health.sources(),
+        coverage: this.#coverage.ratio(),
+        newest_flow: new Date(this.#pipeline.eventMs).toISOString(),
+        unaccounted: this.ledger.unaccounted(),
+        memory: { recent: this.#recent.overwritten, endpoints: this.#endpoints.size },
+      }),
+      apis: () => this.#catalogue.apis,
+      limits: () => this.limits(),
+      ledger: () => this.ledger.accounts(),
+      recent: this.#recent,
+      encodeCall: (call) => callJson(this.#config.cluster, call),
+    })
+  }
+
+  #found(finding: Finding): void {
+    this.#telemetry.finding(finding)
+    this.#recent.finding(finding)
+    this.#events?.finding(finding)
+    this.#options.onFinding?.(finding)
+    this.#responder.finding(finding)
+  }
+
+  #noticed(source: string, notice: SourceNotice): void {
+    this.#telemetry.sourceNotice(source, notice)
+    this.#health.noticed(source, notice)
+    if (notice.kind === 'lost') this.#coverage.lost(notice.count)
+    this.#options.onNotice?.(notice)
+  }
+
+  #degraded(what: string, reason: string | null): void {
+    this.#telemetry.degraded(what, reason)
+    this.#health.degraded(what, reason)
+  }
+}
+
+/** The CECs that findings (JSON of unknown shape) would cause, or why there are none. */
+export function renderLimits(catalogue: Catalogue, findings: unknown, mode: 'shadow' | 'enforce') {
+  return renderFindings(findings, { mode, ...limitFacts(() => catalogue) })
+}
+
+/** @throws {ConfigError} for rules, thresholds or allow-list entries that are wrong. */
+export function checkRules({ detect }: Config): void {
+  createDetector(detect, () => {})
+}
+
+export { createDemoCluster } from './demo/demo-cluster.ts'
+export { observerService } from './hubble/proto.ts'
+export { openCatalogue, resolveRequest as answerRequest }

@@ -1,0 +1,10 @@
+import type { Config } from '../config/schema.ts'
+
+/** Flags of every verb. */
+export interface CommonFlags {
+  readonly config?: string
+  readonly logLevel?: Config['log']['level']
+  readonly json?: boolean
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const

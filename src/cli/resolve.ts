@@ -1,0 +1,45 @@
+import { createInterface } from 'node:readline'
+import { answerRequest, openCatalogue } from '../app.ts'
+import type { CommonFlags } from './flags.ts'
+import { type Io, print } from './io.ts'
+
+export interface ResolveFlags extends CommonFlags {
+  readonly manifests: string[]
+}
+
+/** A line in, a line out, in order. Exit 1 at the end where a line could not be read. */
+export async function resolve(io: Io, flags: ResolveFlags): Promise<number> {
+  const { catalogue, problems } = await openCatalogue(flags.manifests)
+  for (const problem of problems) print(io.stderr, `Warning: ${problem}`)
+  let failed = false
+  for await (const line of createInterface({ input: io.stdin, signal: io.stop })) {
+    if (line.trim() === '') continue
+    const answer = answerLine(catalogue, line)
+    if ('error' in answer) failed = true
+    const text = flags.json === true ? JSON.stringify(answer) : sentenceOf(answer)
+    // A slow reader holds the writer back, not the memory.
+    if (!io.stdout.write(`${text}\n`)) await new Promise((done) => io.stdout.once('drain', done))
+  }
+  return failed ? 1 : 0
+}
+
+type Answer = ReturnType<typeof answerRequest>
+
+function answerLine(catalogue: Parameters<typeof answerRequest>[0], line: string): Answer {
+  let input: unknown
+  try {
+    input = JSON.parse(line)
+  } catch {
+    return { error: 'not JSON' }
+  }
+  return answerRequest(catalogue, input)
+}
+
+function sentenceOf(answer: Answer): string {
+  if ('error' in answer) return `error: ${answer.error}`
+  const { api, operation, confidence, how, candidates } = answer
+  const what = operation === null ? '' : ` ${operation.method} ${operation.template}`
+  if (api !== null) return `${api.name} ${api.version}${what} (${confidence}, ${how})`
+  const names = candidates.map((c) => `${c.name} ${c.version}`).join(', ')
+  return names === '' ? `no API (${how})` : `one of ${names} (${confidence}, ${how})`
+}

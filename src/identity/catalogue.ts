@@ -1,0 +1,210 @@
+import type { Api, LimitTarget, Operation } from '../model/api.ts'
+import { BackendIndex } from './backend-index.ts'
+import { GATEWAY_PRESETS, type GatewaySelector, Gateways } from './gateways.ts'
+import { HostIndex } from './host-index.ts'
+import { GATEWAY_GROUP } from './http-route.ts'
+import {
+  fieldOf,
+  type KubernetesObject,
+  listOf,
+  namespaceOf,
+  ObjectIndex,
+  stringsOf,
+  textOf,
+} from './kubernetes-object.ts'
+import { limitTargetsOf } from './limit-targets.ts'
+import { readRoutes } from './read-routes.ts'
+import type { CatalogueProblem, Route } from './route.ts'
+import { ServiceIndex } from './service-index.ts'
+
+export interface CatalogueOptions {
+  /** What makes a pod or a Service an API gateway's; default {@link GATEWAY_PRESETS}. */
+  readonly gatewaySelectors?: readonly GatewaySelector[]
+}
+
+/** Enough to find an API again, such as the `api` of a finding's JSON. '' and absent say nothing. */
+export type ApiReference = Partial<Omit<Api, 'name' | 'version'>> & Pick<Api, 'name' | 'version'>
+
+export interface CatalogueApi {
+  readonly api: Api
+  /** Each once, in the order of declaration. */
+  readonly operations: readonly Operation[]
+}
+
+const PROBLEMS_MAX = 1_000
+const CILIUM_GROUP = 'cilium.io'
+/** Kinds that the catalogue reads; all others are counted and passed over. */
+const READ_KINDS = new Set([
+  'dp.wso2.com/API',
+  'dp.wso2.com/Backend',
+  'dp.wso2.com/GQLRoute',
+  'dp.wso2.com/RouteMetadata',
+  'gateway.networking.k8s.io/Gateway',
+  'gateway.networking.k8s.io/HTTPRoute',
+  'gateway.networking.k8s.io/GRPCRoute',
+  'gateway.envoyproxy.io/Backend',
+  'gateway.envoyproxy.io/HTTPRouteFilter',
+  'discovery.k8s.io/EndpointSlice',
+  'cilium.io/CiliumEnvoyConfig',
+  'cilium.io/CiliumClusterwideEnvoyConfig',
+  'cp.wso2.com/Application',
+  '/Service',
+  '/Namespace',
+  '/ConfigMap',
+])
+
+/**
+ * What the cluster declares about its APIs: an immutable snapshot, made whole from objects. What is
+ * wrong with them is in `problems`; nothing in an object makes it throw.
+ */
+export class Catalogue {
+  readonly apis: readonly CatalogueApi[]
+  readonly problems: readonly CatalogueProblem[]
+  /** Problems beyond those in `problems`. */
+  readonly moreProblems: number
+  /** Objects by `GROUP/KIND` that say nothing about APIs. */
+  readonly ignoredKinds: ReadonlyMap<string, number>
+  /** `ORGANIZATION/NAME` of applications, by their OAuth client ids. */
+  readonly applications: ReadonlyMap<string, string>
+  readonly services: ServiceIndex
+  readonly gateways: Gateways
+  readonly hosts = new HostIndex()
+  readonly backends: BackendIndex
+  readonly #objects: ObjectIndex
+  readonly #routesByApi = new Map<Api, Route[]>()
+
+  constructor(objects: readonly KubernetesObject[], options: CatalogueOptions = {}) {
+    const problems: CatalogueProblem[] = []
+    let moreProblems = 0
+    this.#objects = new ObjectIndex(objects)
+    this.services = new ServiceIndex(this.#objects)
+    const selectors = options.gatewaySelectors ?? GATEWAY_PRESETS
+    this.gateways = new Gateways(this.#objects, this.services, selectors)
+    this.backends = new BackendIndex(this.services)
+    const { apis, routes } = readRoutes(this.#objects, (problem) => {
+      if (problems.length < PROBLEMS_MAX) problems.push(problem)
+      else moreProblems++
+    })
+    const operations = new Map<Api, Map<string, Operation>>(apis.map((api) => [api, new Map()]))
+    for (const api of apis) this.#routesByApi.set(api, [])
+    for (const read of routes) {
+      const route = withSharedOperation(read, operations.get(read.api))
+      this.#routesByApi.get(route.api)?.push(route)
+      this.hosts.add(route)
+      this.backends.add(route)
+    }
+    this.apis = apis.map((api) => ({
+      api,
+      operations: [...(operations.get(api)?.values() ?? [])],
+    }))
+    this.problems = problems
+    this.moreProblems = moreProblems
+    this.applications = applicationsIn(this.#objects)
+    this.ignoredKinds = ignoredIn(this.#objects)
+  }
+
+  /**
+   * Where a limit on `api`, or on one of its operations, can be put. A backend that is no Service is
+   * no target. For scope `operation` without an operation there is none.
+   */
+  limitTargets(
+    api: Api,
+    operation: Operation | null,
+    scope: 'operation' | 'api',
+  ): readonly LimitTarget[] {
+    const found = this.findApi(api)
+    const routes = found === undefined ? [] : (this.#routesByApi.get(found) ?? [])
+    if (scope === 'api') return limitTargetsOf(routes)
+    return limitTargetsOf(
+      routes.filter(
+        (route) =>
+          route.operation.method === operation?.method &&
+          route.operation.template === operation.template,
+      ),
+    )
+  }
+
+  /** The API that `reference` means; undefined where none or more than one answers to it. */
+  findApi(reference: ApiReference): Api | undefined {
+    const says = (own: string, asked: string | undefined): boolean =>
+      asked === undefined || asked === '' || own === asked
+    const named = this.apis
+      .map(({ api }) => api)
+      .filter(
+        (api) =>
+          api.name === reference.name &&
+          api.version === reference.version &&
+          says(api.namespace, reference.namespace) &&
+          says(api.environment, reference.environment) &&
+          says(api.organization, reference.organization) &&
+          says(api.context, reference.context),
+      )
+    if (named.length === 1) return named[0]
+    const exact = named.filter((api) => api.id === reference.id)
+    return exact.length === 1 ? exact[0] : undefined
+  }
+
+  /** APIs that send requests to a Service: whoever limits one there must know of the others. */
+  apisBehind(namespace: string, service: string): readonly Api[] {
+    const entries = this.backends.get(`${namespace}/${service}`)
+    return [...new Set(entries.map(({ route }) => route.api))]
+  }
+
+  service(namespace: string, name: string): KubernetesObject | undefined {
+    return this.services.get(namespace, name)
+  }
+
+  /** undefined: the Namespace is not in the catalogue, so its labels are not known. */
+  namespaceLabels(namespace: string): ReadonlyMap<string, string> | undefined {
+    const found = this.#objects.get('', 'Namespace', '', namespace)
+    return found === undefined ? undefined : stringsOf(found.metadata.labels)
+  }
+
+  ciliumEnvoyConfigs(): readonly KubernetesObject[] {
+    return ['CiliumEnvoyConfig', 'CiliumClusterwideEnvoyConfig'].flatMap((kind) =>
+      this.#objects.all(CILIUM_GROUP, kind),
+    )
+  }
+
+  httpRoutes(): readonly KubernetesObject[] {
+    return this.#objects.all(GATEWAY_GROUP, 'HTTPRoute')
+  }
+
+  /** Addresses of the pods behind a Service, ready or not; empty where no EndpointSlice tells. */
+  endpointAddresses(namespace: string, service: string): readonly string[] {
+    return this.services.addresses(namespace, service)
+  }
+}
+
+/** The same operation of an API is the same object, so that tables can be keyed by it. */
+function withSharedOperation(route: Route, known: Map<string, Operation> | undefined): Route {
+  const { method, template } = route.operation
+  const key = `${method} ${template}`
+  const operation = known?.get(key) ?? route.operation
+  known?.set(key, operation)
+  return operation === route.operation ? route : { ...route, operation }
+}
+
+function applicationsIn(objects: ObjectIndex): ReadonlyMap<string, string> {
+  const applications = new Map<string, string>()
+  for (const application of objects.all('cp.wso2.com', 'Application')) {
+    const spec = fieldOf(application, 'spec')
+    const name = textOf(spec, 'name') || application.metadata.name
+    const organization = textOf(spec, 'organization') || namespaceOf(application)
+    for (const entry of listOf(spec, 'securitySchemes', 'oauth2', 'environments')) {
+      const id = textOf(entry, 'appId')
+      if (id !== '') applications.set(id, `${organization}/${name}`)
+    }
+  }
+  return applications
+}
+
+function ignoredIn(objects: ObjectIndex): ReadonlyMap<string, number> {
+  const ignored = new Map<string, number>()
+  for (const { apiVersion, kind } of objects.values()) {
+    const slash = apiVersion.indexOf('/')
+    const name = `${slash < 0 ? '' : apiVersion.slice(0, slash)}/${kind}`
+    if (!READ_KINDS.has(name)) ignored.set(name, (ignored.get(name) ?? 0) + 1)
+  }
+  return ignored
+}

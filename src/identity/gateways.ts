@@ -1,0 +1,93 @@
+import type { Endpoint } from '../model/endpoint.ts'
+import { GATEWAY_GROUP } from './http-route.ts'
+import { fieldOf, listOf, type ObjectIndex, stringsOf, textOf } from './kubernetes-object.ts'
+import type { ServiceIndex } from './service-index.ts'
+
+/** All of these labels make a pod a gateway's: `key=value`, or `key` for any value. */
+export type GatewaySelector = readonly string[]
+
+/**
+ * The gateways that Weir knows by itself: APK's router by its chart and by its own controller, with
+ * the enforcer split off (`app=gateway`), Envoy Gateway, and whoever labels as the Gateway API says.
+ * Cilium's own gateway has no pods; its identity `ingress` tells.
+ */
+export const GATEWAY_PRESETS: readonly GatewaySelector[] = [
+  ['app.kubernetes.io/app=gateway'],
+  ['app.kubernetes.io/managed-by=apk-gateway', 'app.kubernetes.io/component=proxy'],
+  ['app=gateway'],
+  ['app.kubernetes.io/managed-by=envoy-gateway', 'app.kubernetes.io/component=proxy'],
+  ['gateway.networking.k8s.io/gateway-name'],
+]
+const GATEWAY_IDENTITY = 'ingress'
+const CILIUM_GATEWAY_LABEL = 'io.cilium.gateway/owning-gateway'
+
+/** Which pods and Services are API gateways. */
+export class Gateways {
+  readonly #selectors: readonly GatewaySelector[]
+  readonly #services = new Set<string>()
+  readonly #addresses = new Set<string>()
+  readonly #byEndpoint = new WeakMap<Endpoint, boolean>()
+
+  constructor(
+    objects: ObjectIndex,
+    services: ServiceIndex,
+    selectors: readonly GatewaySelector[] = GATEWAY_PRESETS,
+  ) {
+    this.#selectors = selectors
+    for (const gateway of objects.all(GATEWAY_GROUP, 'Gateway')) {
+      for (const address of listOf(gateway, 'status', 'addresses')) {
+        this.#addresses.add(textOf(address, 'value'))
+      }
+    }
+    this.#addresses.delete('')
+    for (const key of services.keys()) {
+      const [namespace = '', name = ''] = key.split('/')
+      const service = services.get(namespace, name)
+      const labels = stringsOf(service?.metadata.labels)
+      const selector = stringsOf(fieldOf(service, 'spec', 'selector'))
+      if (this.#selects(selector) || this.#selects(labels) || labels.has(CILIUM_GATEWAY_LABEL)) {
+        this.#services.add(key)
+      }
+    }
+  }
+
+  /** `service`: NAMESPACE/NAME. */
+  isService(service: string): boolean {
+    return this.#services.has(service)
+  }
+
+  isAddress(ip: string): boolean {
+    return this.#addresses.has(ip)
+  }
+
+  isEndpoint(endpoint: Endpoint): boolean {
+    const known = this.#byEndpoint.get(endpoint)
+    if (known !== undefined) return known
+    const is = endpoint.reserved === GATEWAY_IDENTITY || this.#selects(labelsOf(endpoint))
+    this.#byEndpoint.set(endpoint, is)
+    return is
+  }
+
+  #selects(labels: ReadonlyMap<string, string>): boolean {
+    return this.#selectors.some(
+      (selector) =>
+        selector.length > 0 &&
+        selector.every((term) => {
+          const equals = term.indexOf('=')
+          if (equals < 0) return labels.has(term)
+          return labels.get(term.slice(0, equals)) === term.slice(equals + 1)
+        }),
+    )
+  }
+}
+
+/** Hubble puts the source of a label before it: `k8s:app=gateway`. */
+function labelsOf(endpoint: Endpoint): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>()
+  for (const label of endpoint.labels) {
+    const colon = label.startsWith('k8s:') ? 4 : 0
+    const equals = label.indexOf('=')
+    if (equals > colon) labels.set(label.slice(colon, equals), label.slice(equals + 1))
+  }
+  return labels
+}

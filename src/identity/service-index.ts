@@ -1,0 +1,127 @@
+import {
+  fieldOf,
+  type KubernetesObject,
+  listOf,
+  namespaceOf,
+  type ObjectIndex,
+  portOf,
+  stringsOf,
+  textOf,
+} from './kubernetes-object.ts'
+
+/** Services, their addresses and ports, as Services and EndpointSlices tell them. Keys are `NAMESPACE/NAME`. */
+export class ServiceIndex {
+  readonly #services = new Map<string, KubernetesObject>()
+  readonly #byClusterIp = new Map<string, string>()
+  readonly #byEndpointIp = new Map<string, Set<string>>()
+  readonly #byPod = new Map<string, Set<string>>()
+  readonly #addresses = new Map<string, Set<string>>()
+  /** By Service and by the name of one of its ports: the numbers that the pods listen on. */
+  readonly #podPorts = new Map<string, Map<string, Set<number>>>()
+  readonly #selectors = new Map<string, { key: string; labels: readonly string[] }[]>()
+
+  constructor(objects: ObjectIndex) {
+    for (const service of objects.all('', 'Service')) this.#addService(service)
+    for (const slice of objects.all('discovery.k8s.io', 'EndpointSlice')) this.#addSlice(slice)
+  }
+
+  get(namespace: string, name: string): KubernetesObject | undefined {
+    return this.#services.get(`${namespace}/${name}`)
+  }
+
+  keys(): Iterable<string> {
+    return this.#services.keys()
+  }
+
+  addresses(namespace: string, name: string): readonly string[] {
+    return [...(this.#addresses.get(`${namespace}/${name}`) ?? [])]
+  }
+
+  /** The Service that `ip` is the own address of (ClusterIP, external, load balancer). */
+  ofClusterIp(ip: string): string | undefined {
+    return this.#byClusterIp.get(ip)
+  }
+
+  ofEndpointIp(ip: string): readonly string[] {
+    return [...(this.#byEndpointIp.get(ip) ?? [])]
+  }
+
+  ofPod(namespace: string, pod: string): readonly string[] {
+    return [...(this.#byPod.get(`${namespace}/${pod}`) ?? [])]
+  }
+
+  /** Services whose selector the labels satisfy; `labels` as Hubble writes them: `k8s:app=orders`. */
+  selecting(namespace: string, labels: readonly string[]): readonly string[] {
+    const selectors = this.#selectors.get(namespace) ?? []
+    return selectors
+      .filter((selector) => selector.labels.every((label) => labels.includes(label)))
+      .map(({ key }) => key)
+  }
+
+  /**
+   * Port numbers that a flow to `port` of the Service may show: its own, and the pods' behind it.
+   * null: any, as the Service or the number of its target is not known.
+   */
+  flowPorts(namespace: string, name: string, port: number): ReadonlySet<number> | null {
+    const key = `${namespace}/${name}`
+    const service = this.#services.get(key)
+    if (service === undefined || port === 0) return null
+    const declared = listOf(service, 'spec', 'ports').find(
+      (candidate) => portOf(fieldOf(candidate, 'port')) === port,
+    )
+    if (declared === undefined) return null
+    const podPorts = this.#podPorts.get(key)?.get(textOf(declared, 'name'))
+    if (podPorts !== undefined) return new Set([port, ...podPorts])
+    const target = fieldOf(declared, 'targetPort')
+    if (target === undefined) return new Set([port])
+    return portOf(target) === 0 ? null : new Set([port, portOf(target)])
+  }
+
+  #addService(service: KubernetesObject): void {
+    const namespace = namespaceOf(service)
+    const key = `${namespace}/${service.metadata.name}`
+    this.#services.set(key, service)
+    const own = [
+      fieldOf(service, 'spec', 'clusterIP'),
+      ...listOf(service, 'spec', 'clusterIPs'),
+      ...listOf(service, 'spec', 'externalIPs'),
+      ...listOf(service, 'status', 'loadBalancer', 'ingress').map((entry) => fieldOf(entry, 'ip')),
+    ]
+    for (const ip of own) {
+      if (typeof ip === 'string' && ip !== '' && ip !== 'None') this.#byClusterIp.set(ip, key)
+    }
+    const labels = [...stringsOf(fieldOf(service, 'spec', 'selector'))]
+    if (labels.length === 0) return
+    const selectors = this.#selectors.get(namespace) ?? []
+    selectors.push({ key, labels: labels.map(([name, value]) => `k8s:${name}=${value}`) })
+    this.#selectors.set(namespace, selectors)
+  }
+
+  #addSlice(slice: KubernetesObject): void {
+    const namespace = namespaceOf(slice)
+    const service = stringsOf(slice.metadata.labels).get('kubernetes.io/service-name')
+    if (service === undefined) return
+    const key = `${namespace}/${service}`
+    for (const endpoint of listOf(slice, 'endpoints')) {
+      const pod = textOf(endpoint, 'targetRef', 'name')
+      if (pod !== '') add(this.#byPod, `${namespace}/${pod}`, key)
+      for (const address of listOf(endpoint, 'addresses')) {
+        if (typeof address !== 'string') continue
+        add(this.#byEndpointIp, address, key)
+        add(this.#addresses, key, address)
+      }
+    }
+    const byName = this.#podPorts.get(key) ?? new Map<string, Set<number>>()
+    this.#podPorts.set(key, byName)
+    for (const port of listOf(slice, 'ports')) {
+      const number = portOf(fieldOf(port, 'port'))
+      if (number !== 0) add(byName, textOf(port, 'name'), number)
+    }
+  }
+}
+
+function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const known = map.get(key)
+  if (known === undefined) map.set(key, new Set([value]))
+  else known.add(value)
+}
