@@ -36,7 +36,7 @@ const source = z
   )
 
 const hubble = z.strictObject({
-  sources: z.array(source).default([]),
+  sources: z.array(source).default([]).describe('Where flows come from; each a relay or a file.'),
 })
 
 const exchange = z.strictObject({
@@ -70,9 +70,9 @@ const identity = z.strictObject({
 const metrics = z.strictObject({
   budgets: z
     .strictObject({
-      apis: z.int().min(1).default(1_000),
-      operations: z.int().min(1).default(2_000),
-      workloads: z.int().min(1).default(1_000),
+      apis: z.int().min(1).default(1_000).describe('Values of `api`; beyond it: other.'),
+      operations: z.int().min(1).default(2_000).describe('Values of `operation`.'),
+      workloads: z.int().min(1).default(1_000).describe('Values of the workload labels.'),
     })
     .prefault({})
     .describe('Distinct values a label may take; beyond it: other.'),
@@ -83,22 +83,28 @@ const traces = z.strictObject({
     .url()
     .optional()
     .describe('OTLP over HTTP, such as http://collector:4318. Off without.'),
-  headers: z.record(z.string(), z.string()).default({}),
+  headers: z.record(z.string(), z.string()).default({}).describe('Sent with each export.'),
   sample: z.number().min(0).max(1).default(1).describe('Share of traces kept; errors always are.'),
 })
 
 const sasl = z.strictObject({
   mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
-  username: z.string(),
-  password: z.string(),
+  username: z.string().describe('User of the broker.'),
+  password: z.string().describe('Best as ${file:PATH}.'),
 })
 
 const events = z.strictObject({
-  publisher: z.enum(['sqlite', 'kafka', 'stdout', 'none']).default('sqlite'),
+  publisher: z
+    .enum(['sqlite', 'kafka', 'stdout', 'none'])
+    .default('sqlite')
+    .describe('Where events go.'),
   kafka: z
     .strictObject({
-      brokers: z.array(hostPort).default([]),
-      tls: z.union([z.boolean(), tls]).default(false),
+      brokers: z.array(hostPort).default([]).describe('HOST:PORT each.'),
+      tls: z
+        .union([z.boolean(), tls])
+        .default(false)
+        .describe('true: with the roots of the system.'),
       sasl: sasl.optional(),
       createTopics: z.boolean().default(true).describe('Make topics that are missing.'),
     })
@@ -106,32 +112,39 @@ const events = z.strictObject({
   sqlite: z
     .strictObject({
       path: path.optional().describe('Default: events.db in stateDir.'),
-      maxBytes: size('1Gi'),
+      maxBytes: size('1Gi').describe('The oldest calls leave first.'),
     })
     .prefault({}),
   queue: z
     .strictObject({
-      maxEvents: z.int().min(100).default(100_000),
-      maxBytes: size('128Mi'),
+      maxEvents: z
+        .int()
+        .min(100)
+        .default(100_000)
+        .describe('Beyond it the oldest of the least important topic is shed.'),
+      maxBytes: size('128Mi').describe('The same in bytes.'),
     })
     .prefault({})
     .describe('What is kept in memory while the publisher is away.'),
 })
 
 const rule = z.strictObject({
-  id: z.enum(['auth-bruteforce', 'request-flood']),
-  enabled: z.boolean().default(true),
-  thresholds: z.record(z.string(), z.number()).default({}),
+  id: z.enum(['auth-bruteforce', 'request-flood']).describe('The rule.'),
+  enabled: z.boolean().default(true).describe('Whether it looks at all.'),
+  thresholds: z
+    .record(z.string(), z.number())
+    .default({})
+    .describe('By name; docs/detection.md lists them.'),
 })
 
 const allowed = z
   .strictObject({
-    cidr: cidr.optional(),
+    cidr: cidr.optional().describe('Addresses of who calls.'),
     workload: z.string().optional().describe('NAMESPACE/WORKLOAD of who calls.'),
     client: z.string().optional().describe('KIND:VALUE, as findings write it.'),
     rules: z.array(z.string()).optional().describe('Ids of rules; default: all.'),
     reason: z.string().min(1).describe('Why; for whoever finds it in a year.'),
-    until: z.iso.datetime({ offset: true }).optional(),
+    until: z.iso.datetime({ offset: true }).optional().describe('RFC 3339; default: for good.'),
   })
   .refine(
     (entry) =>
@@ -145,8 +158,11 @@ const detect = z.strictObject({
 })
 
 const respond = z.strictObject({
-  mode: z.enum(['observe', 'shadow', 'enforce']).default('observe'),
-  target: z.enum(['none', 'directory']).default('none'),
+  mode: z
+    .enum(['observe', 'shadow', 'enforce'])
+    .default('observe')
+    .describe('observe writes nothing; shadow only marks; enforce limits, after a shadow.'),
+  target: z.enum(['none', 'directory']).default('none').describe('Where limits are written.'),
   directory: path.optional().describe('Where target directory writes its YAML files.'),
   shadowFor: duration('2m').describe('How long a limit only marks before it acts.'),
   ttl: duration('10m').describe('How long a limit acts, the first time.'),
@@ -155,10 +171,10 @@ const respond = z.strictObject({
   ),
   budgets: z
     .strictObject({
-      limits: z.int().min(1).default(50),
-      perApi: z.int().min(1).default(20),
-      objects: z.int().min(1).default(20),
-      writesPerMinute: z.int().min(1).default(12),
+      limits: z.int().min(1).default(50).describe('Limits at a time.'),
+      perApi: z.int().min(1).default(20).describe('Limited clients of one API.'),
+      objects: z.int().min(1).default(20).describe('CiliumEnvoyConfigs that are ours.'),
+      writesPerMinute: z.int().min(1).default(12).describe('Undoing never waits for it.'),
     })
     .prefault({}),
   protect: z.array(cidr).default([]).describe('Addresses that are never limited.'),
@@ -188,12 +204,21 @@ export const configSchema = z.strictObject({
       ({ target, directory }) => target !== 'directory' || directory !== undefined,
       'target directory needs respond.directory',
     ),
-  console: z.strictObject({ listen: hostPort.default('127.0.0.1:8686') }).prefault({}),
+  console: z
+    .strictObject({
+      listen: hostPort
+        .default('127.0.0.1:8686')
+        .describe('Metrics, probes and the API; there is no login.'),
+    })
+    .prefault({}),
   stateDir: path.default('./data').describe('What outlives a restart.'),
   shutdownTimeout: duration('25s').describe('For flushing, after SIGTERM.'),
   log: z
     .strictObject({
-      level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+      level: z
+        .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])
+        .default('info')
+        .describe('To standard error, in JSON.'),
     })
     .prefault({}),
 })
