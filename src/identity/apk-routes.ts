@@ -37,22 +37,29 @@ export function apkRoutesOf(
   addresses: readonly BackendAddress[],
   problem: (reason: string) => void,
 ): Route[] {
-  const routes: Route[] = []
-  const shared = sharedOf(of, match)
-  const operation = { method: match.method, template: templateOf(of, match) }
-  // What backends see does not depend on the version in the path, but for gRPC.
-  const rewritten = of.grpc ? null : backendsOf(rule, match, addresses, null, problem)
+  const ways: { basePath: string; path: PathPattern }[] = []
   for (const basePath of basePathsOf(of)) {
     const path = pathPatternOf(basePath, match, of.grpc)
     if (typeof path === 'string') {
       problem(`path ${match.path}: ${path}`)
       return []
     }
-    const backends = rewritten ?? backendsOf(rule, match, addresses, path, problem)
-    routes.push(...declaredRoutes(of, rule, match, addresses, basePath))
-    routes.push({ ...shared, method: match.method, operation, path, backends })
+    ways.push({ basePath, path })
   }
-  return routes
+  const shared = sharedOf(of, match)
+  const operation = { method: match.method, template: templateOf(of, match) }
+  // What backends see does not depend on the version in the path, but for gRPC.
+  const rewritten = of.grpc ? null : backendsOf(rule, match, addresses, null, problem)
+  return ways.flatMap(({ basePath, path }) => [
+    ...declaredRoutes(of, rule, match, addresses, basePath),
+    {
+      ...shared,
+      method: match.method,
+      operation,
+      path,
+      backends: rewritten ?? backendsOf(rule, match, addresses, path, problem),
+    },
+  ])
 }
 
 function sharedOf(

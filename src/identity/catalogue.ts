@@ -74,7 +74,7 @@ export class Catalogue {
   readonly #routesByApi = new Map<Api, Route[]>()
 
   constructor(objects: readonly KubernetesObject[], options: CatalogueOptions = {}) {
-    const problems: CatalogueProblem[] = []
+    const problems = new Map<string, CatalogueProblem>()
     let moreProblems = 0
     this.#objects = new ObjectIndex(objects)
     this.services = new ServiceIndex(this.#objects)
@@ -82,8 +82,9 @@ export class Catalogue {
     this.gateways = new Gateways(this.#objects, this.services, selectors)
     this.backends = new BackendIndex(this.services)
     const { apis, routes } = readRoutes(this.#objects, (problem) => {
-      if (problems.length < PROBLEMS_MAX) problems.push(problem)
-      else moreProblems++
+      const key = `${problem.object}: ${problem.reason}`
+      if (problems.size < PROBLEMS_MAX) problems.set(key, problem)
+      else if (!problems.has(key)) moreProblems++
     })
     const operations = new Map<Api, Map<string, Operation>>(apis.map((api) => [api, new Map()]))
     for (const api of apis) this.#routesByApi.set(api, [])
@@ -97,7 +98,7 @@ export class Catalogue {
       api,
       operations: [...(operations.get(api)?.values() ?? [])],
     }))
-    this.problems = problems
+    this.problems = [...problems.values()]
     this.moreProblems = moreProblems
     this.applications = applicationsIn(this.#objects)
     this.ignoredKinds = ignoredIn(this.#objects)

@@ -30,13 +30,7 @@ export interface NamedClient {
   readonly address: string
 }
 
-export const CLIENT_ORDER: readonly ClientKind[] = [
-  'header',
-  'application',
-  'xff',
-  'workload',
-  'ip',
-]
+const CLIENT_ORDER: readonly ClientKind[] = ['header', 'application', 'xff', 'workload', 'ip']
 const CLIENTS_MAX = 50_000
 const ADDRESSES_MAX = 20
 const UNKNOWN = 'unknown'

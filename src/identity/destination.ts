@@ -28,51 +28,81 @@ const NONE: Backends = { keys: [], how: 'none', sure: false }
 /** Labels that often name a workload after its Service. */
 const NAME_LABELS = ['k8s:app=', 'k8s:app.kubernetes.io/name=']
 
-/** The first way that leads to a Service, or to a backend outside; the surest ones first. */
+/**
+ * The surest way that leads to the backend of an API; where none does, the surest at all. A pod may
+ * stand behind several Services, and only one of them may be an API's.
+ */
 export function backendsAt(catalogue: Catalogue, at: Destination): Backends {
-  const { services, backends } = catalogue
-  if (at.service !== '') return { keys: [at.service], how: 'service', sure: true }
-  if (at.ip !== '') {
-    const own = services.ofClusterIp(at.ip)
-    if (own !== undefined) return { keys: [own], how: 'service-ip', sure: true }
-    const behind = services.ofEndpointIp(at.ip)
-    if (behind.length > 0) return { keys: behind, how: 'endpoint-ip', sure: true }
-    const outside = `host:${at.ip}`
-    if (backends.has(outside)) return { keys: [outside], how: 'ip', sure: true }
+  let first = NONE
+  for (const way of WAYS) {
+    const found = way(catalogue, at)
+    if (found.keys.some((key) => catalogue.backends.has(key))) return found
+    if (first === NONE && found.keys.length > 0) first = found
   }
-  const ofPod = at.endpoint === null ? NONE : podBackends(catalogue, at.endpoint, at.host)
-  if (ofPod.sure) return ofPod
-  const keys = at.names.map(keyOfHost).filter((key) => backends.has(key))
-  if (keys.length > 0) return { keys, how: 'dns-name', sure: true }
-  if (ofPod.keys.length > 0) return ofPod
-  // Somebody says that it is this host: enough to look, not enough to be sure.
-  const said = keyOfHost(at.host)
-  const known = at.endpoint === null || at.endpoint.namespace === ''
-  return known && backends.has(said) ? { keys: [said], how: 'host', sure: false } : NONE
+  return first
 }
 
-function podBackends(catalogue: Catalogue, endpoint: Endpoint, host: string): Backends {
-  const { services, backends } = catalogue
-  const { namespace, pod, workload, labels } = endpoint
-  if (namespace === '') return NONE
+type Way = (catalogue: Catalogue, at: Destination) => Backends
+
+const byService: Way = (_, { service }) =>
+  service === '' ? NONE : { keys: [service], how: 'service', sure: true }
+
+const byAddress: Way = ({ services, backends }, { ip }) => {
+  if (ip === '') return NONE
+  const own = services.ofClusterIp(ip)
+  if (own !== undefined) return { keys: [own], how: 'service-ip', sure: true }
+  const behind = services.ofEndpointIp(ip)
+  if (behind.length > 0) return { keys: behind, how: 'endpoint-ip', sure: true }
+  const outside = `host:${ip}`
+  return backends.has(outside) ? { keys: [outside], how: 'ip', sure: true } : NONE
+}
+
+const byPod: Way = ({ services }, { endpoint }) => {
+  if (endpoint === null || endpoint.namespace === '') return NONE
+  const { namespace, pod, labels } = endpoint
   const ofPod = pod === '' ? [] : services.ofPod(namespace, pod)
   if (ofPod.length > 0) return { keys: ofPod, how: 'pod', sure: true }
   const selecting = services.selecting(namespace, labels)
-  if (selecting.length > 0) return { keys: selecting, how: 'selector', sure: true }
+  return selecting.length > 0 ? { keys: selecting, how: 'selector', sure: true } : NONE
+}
+
+const byLearntName: Way = ({ backends }, { names }) => {
+  const keys = names.map(keyOfHost).filter((key) => backends.has(key))
+  return keys.length > 0 ? { keys, how: 'dns-name', sure: true } : NONE
+}
+
+/** The workload is called like a Service: likely, until the client says the same with its Host header. */
+const byLikeness: Way = ({ backends }, { endpoint, host }) => {
+  if (endpoint === null || endpoint.namespace === '') return NONE
+  const { namespace, pod, workload, labels } = endpoint
   const names = [workload, pod.replace(/-[a-z0-9]+-[a-z0-9]{5}$/, ''), pod.replace(/-\w+$/, '')]
   for (const label of labels) {
-    for (const start of NAME_LABELS)
+    for (const start of NAME_LABELS) {
       if (label.startsWith(start)) names.push(label.slice(start.length))
+    }
   }
   const keys = new Set<string>()
   for (const name of names) {
     const key = `${namespace}/${name}`
     if (name !== '' && backends.has(key)) keys.add(key)
   }
-  if (keys.size === 0) return NONE
-  // A client that calls the pod by that Service's name says the same thing a second time.
   const said = addressOfHost(host, namespace)
   const key = `${said.namespace}/${said.service}`
   if (keys.has(key)) return { keys: [key], how: 'workload+host', sure: true }
-  return { keys: [...keys], how: 'workload', sure: false }
+  // Such as `reviews-v3`, called `reviews`: a pod of that Service, or of one that is called alike.
+  const alike = said.service !== '' && names.some((name) => name.startsWith(`${said.service}-`))
+  if (keys.size === 0 && alike && said.namespace === namespace && backends.has(key)) {
+    return { keys: [key], how: 'workload+host', sure: false }
+  }
+  return keys.size === 0 ? NONE : { keys: [...keys], how: 'workload', sure: false }
 }
+
+/** Somebody says that it is this host: enough to look, not enough to be sure. */
+const byHost: Way = ({ backends }, { endpoint, service, host }) => {
+  const known = service !== '' || (endpoint !== null && endpoint.namespace !== '')
+  const key = keyOfHost(host)
+  return !known && backends.has(key) ? { keys: [key], how: 'host', sure: false } : NONE
+}
+
+/** The surest first. */
+const WAYS: readonly Way[] = [byService, byAddress, byPod, byLearntName, byLikeness, byHost]

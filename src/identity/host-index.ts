@@ -29,7 +29,7 @@ export class HostIndex {
   readonly #all = new HostRoutes()
 
   add(route: Route): void {
-    this.#all.add(route)
+    if (route.hosts.length > 0) this.#all.add(route)
     for (const host of route.hosts) {
       if (host === '' || host === '*') this.#every.add(route)
       else if (host.startsWith('*.')) routesAt(this.#wildcards, host.slice(1)).add(route)

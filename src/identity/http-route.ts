@@ -7,7 +7,7 @@ import {
   textOf,
 } from './kubernetes-object.ts'
 
-export type PathType = 'Exact' | 'PathPrefix' | 'RegularExpression'
+type PathType = 'Exact' | 'PathPrefix' | 'RegularExpression'
 
 /** A condition on a header or a query parameter. Names of headers are lower case. */
 export interface ValueMatch {
@@ -49,7 +49,7 @@ export interface RouteRule {
   readonly extensions: readonly ObjectRef[]
 }
 
-const GATEWAY_GROUP = 'gateway.networking.k8s.io'
+export const GATEWAY_GROUP = 'gateway.networking.k8s.io'
 const ANY: RouteMatch = { type: 'PathPrefix', path: '/', method: '*', headers: [], query: [] }
 
 /** The rules of an HTTPRoute or a GRPCRoute, whatever version it was written in. */
@@ -145,17 +145,21 @@ export function pathRewriteOf(path: unknown): Rewrite | null {
   }
 }
 
-/** Hosts of a route in lower case; those of its Gateways' listeners where it names none; `''`: every host. */
+/**
+ * Hosts of a route in lower case; those of its Gateways' listeners where it names none; `''`: every
+ * host. None at all for a route that no gateway serves: it steers what pods send to a Service.
+ */
 export function hostsOf(
   route: KubernetesObject,
   gatewayOf: (namespace: string, name: string) => KubernetesObject | undefined,
 ): string[] {
+  const parents = listOf(route, 'spec', 'parentRefs')
+  if (parents.length > 0 && parents.every((ref) => textOf(ref, 'kind') === 'Service')) return []
   const own = listOf(route, 'spec', 'hostnames').filter((host) => typeof host === 'string')
   if (own.length > 0) return own.map((host) => host.toLowerCase())
   const hosts = new Set<string>()
-  for (const parent of listOf(route, 'spec', 'parentRefs')) {
+  for (const parent of parents) {
     const ref = refOf(parent, namespaceOf(route))
-    if (ref.kind !== '' && ref.kind !== 'Gateway') continue
     const gateway = gatewayOf(ref.namespace, ref.name)
     const section = textOf(parent, 'sectionName')
     for (const listener of listOf(gateway, 'spec', 'listeners')) {
@@ -165,5 +169,3 @@ export function hostsOf(
   }
   return hosts.size === 0 || hosts.has('') ? [''] : [...hosts]
 }
-
-export { GATEWAY_GROUP }

@@ -27,7 +27,7 @@ export function isKubernetesObject(value: unknown): value is KubernetesObject {
 }
 
 /** `dp.wso2.com` of `dp.wso2.com/v1alpha2`; '' for the core group. */
-export function groupOf(object: { readonly apiVersion: string }): string {
+function groupOf(object: { readonly apiVersion: string }): string {
   const slash = object.apiVersion.indexOf('/')
   return slash < 0 ? '' : object.apiVersion.slice(0, slash)
 }
@@ -40,7 +40,7 @@ export function namespaceOf(object: KubernetesObject): string {
 }
 
 /** What makes an object the same one for `kubectl apply`: the version is no part of it. */
-export function keyOf(group: string, kind: string, namespace: string, name: string): string {
+function keyOf(group: string, kind: string, namespace: string, name: string): string {
   return `${group}/${kind}/${namespace}/${name}`
 }
 

@@ -12,7 +12,7 @@ import {
 } from './kubernetes-object.ts'
 
 /** A document, or a whole file, that was left out. `line` counts from 1; null where it is not known. */
-export interface ManifestProblem {
+interface ManifestProblem {
   readonly path: string
   readonly line: number | null
   readonly reason: string

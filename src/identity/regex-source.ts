@@ -5,6 +5,7 @@ export type RegexToken =
   | { readonly literal?: undefined; readonly source: string }
 
 const META = /[\\.+*?()|[\]{}^$]/g
+const QUANTIFIES = new Set(['*', '+', '?', '{'])
 const QUANTIFIER = /^(?:[*+?]|\{\d*,?\d*\})\??/
 
 /** As `regexp.QuoteMeta` of Go. */
@@ -96,7 +97,8 @@ export function tokensOf(source: string): RegexToken[] | null {
     else if (char !== '.') literal = char
     if (end < 0) return null
     const piece = text.slice(at, end)
-    const quantifier = QUANTIFIER.exec(text.slice(end, end + 16))?.[0] ?? ''
+    const quantified = QUANTIFIES.has(text[end] ?? '')
+    const quantifier = quantified ? (QUANTIFIER.exec(text.slice(end, end + 16))?.[0] ?? '') : ''
     at = end + quantifier.length
     if (literal !== undefined && quantifier === '') tokens.push({ literal })
     else if (piece.startsWith('(') && quantifier === '') tokens.push({ source: bodyOf(piece) })
