@@ -81,14 +81,12 @@ export class DemoStory {
 
   limit(limit: Limit): void {
     const { evidence, state, effect, reason } = limit
-    const seen =
-      evidence.limited + evidence.passed > 0
-        ? ` [${evidence.limited} refused or marked, ${evidence.passed} passed, others hit: ${evidence.others_limited}]`
-        : ''
-    const line = `${nameOf(limit)}: ${state}, effect ${effect}: ${reason}${seen}`
-    if (this.#limitLines.get(limit.id) === `${state}${effect}${reason}`) return
-    this.#limitLines.set(limit.id, `${state}${effect}${reason}`)
-    this.#line('limit', line)
+    const told = `${state}${effect}${reason}`
+    if (this.#limitLines.get(limit.id) === told) return
+    this.#limitLines.set(limit.id, told)
+    const verdict = effect === 'undecided' ? state : `${state}, ${effect}`
+    const others = effect === 'undecided' ? '' : `; others hit: ${evidence.others_limited}`
+    this.#line('limit', `${nameOf(limit)} [${verdict}] ${reason}${others}`)
   }
 
   /** The limits as they stand before the end takes them back. */
@@ -138,7 +136,7 @@ export class DemoStory {
     for (const limit of this.#limits) {
       const { limited, passed } = limit.evidence
       this.#print(
-        `Limit on ${nameOf(limit)}: ${limit.state}, ${limit.effect}; ${limited} refused, ${passed} passed`,
+        `Limit on ${nameOf(limit)}: ${limit.state}, ${limit.effect}; ${limited} ${limit.state === 'shadow' ? 'marked' : 'refused'}, ${passed} passed`,
       )
     }
     this.#print(
@@ -170,5 +168,5 @@ export class DemoStory {
 
 function nameOf({ client, api, operation, rate, per }: Limit): string {
   const what = operation === null ? 'every operation' : `${operation.method} ${operation.template}`
-  return `${client.value} at ${api?.name ?? 'no API'} ${what}, ${rate} per ${per}`
+  return `${client.value}, ${rate} per ${per} at ${what} of ${api?.name ?? 'no API'}`
 }
