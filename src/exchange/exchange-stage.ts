@@ -3,9 +3,10 @@ import { Direction, type FlowView, L7Type } from '../model/flow-view.ts'
 import type { Outcome, Stage } from '../pipeline/contract.ts'
 import {
   addSide,
-  connectionOf,
   exchangeOf,
   fillFromRequest,
+  type Heard,
+  hear,
   isAnswered,
   type OpenCall,
   type OpenSide,
@@ -13,9 +14,7 @@ import {
   readRequest,
   readRequestHeaders,
   readResponse,
-  requestIdOf,
 } from './open-call.ts'
-import { partsOfUrl } from './url.ts'
 
 /** Index = outcome; 0: went on, or is held. Closed: each is a value of the `outcome` and `reason` labels. */
 export const EXCHANGE_OUTCOMES = [
@@ -117,12 +116,11 @@ class Exchanges implements ExchangeStage {
   }
 
   #request(flow: FlowView, emit: Emit): Outcome {
-    const connection = connectionOf(flow)
-    const id = requestIdOf(flow)
-    const sides = this.#waiting.get(connection)
-    const own = sides?.find((side) => side.requestMs < 0 && isSameCall(side.call, flow, id))
+    const heard = hear(flow)
+    const sides = this.#waiting.get(heard.connection)
+    const own = sides?.find((side) => side.requestMs < 0 && isSameCall(side.call, heard))
     if (own !== undefined) {
-      fillFromRequest(own.call, flow)
+      fillFromRequest(own.call, flow, heard)
       readRequest(own, flow)
       readRequestHeaders(own.call, flow, this.#options.identityHeaders)
       this.#stopWaiting(own)
@@ -131,8 +129,8 @@ class Exchanges implements ExchangeStage {
     }
     // A try that a load balancer's proxy repeats: same client connection, same id, no answer yet.
     const again =
-      flow.direction === Direction.egress && id !== ''
-        ? sides?.find((side) => !isAnswered(side) && isSameCall(side.call, flow, id))
+      flow.direction === Direction.egress && heard.requestId !== ''
+        ? sides?.find((side) => !isAnswered(side) && isSameCall(side.call, heard))
         : undefined
     if (again !== undefined) {
       readRequest(again, flow)
@@ -140,21 +138,20 @@ class Exchanges implements ExchangeStage {
       again.call.attempts++
       return RETRY
     }
-    const twin = this.#twinOf(flow, id)
+    const twin = this.#twinOf(flow, heard)
     if (twin !== undefined) {
       this.#removeSingle(twin)
       readRequestHeaders(twin, flow, this.#options.identityHeaders)
-      this.#wait(addSide(twin, flow, connection))
+      this.#wait(addSide(twin, flow, heard.connection), emit)
       return SECOND_REPORTER
     }
-    this.#hold(openCall(flow, connection, this.#options.identityHeaders, this.#wallMs), emit)
+    this.#hold(openCall(flow, heard, this.#options.identityHeaders, this.#wallMs), emit)
     return KEPT
   }
 
   #response(flow: FlowView, emit: Emit): Outcome {
-    const connection = connectionOf(flow)
-    const id = requestIdOf(flow)
-    const side = this.#sideFor(flow, connection, id)
+    const heard = hear(flow)
+    const side = this.#sideFor(flow, heard)
     if (side !== undefined) {
       readResponse(side, flow)
       this.#stopWaiting(side)
@@ -162,17 +159,19 @@ class Exchanges implements ExchangeStage {
       this.#settle(side.call, emit)
       return isFirst ? JOINED : SECOND_REPORTER
     }
-    const told = this.#told.get(toldKey(connection, id))
-    if (told !== undefined && id !== '')
-      return this.#late(told, flow, toldKey(connection, id), emit)
-    const twin = this.#twinOf(flow, id)
+    const key = toldKey(heard.connection, heard.requestId)
+    const told = this.#told.get(key)
+    if (told !== undefined && isSameAnswer(told.call, heard)) {
+      return this.#late(told, flow, key, emit)
+    }
+    const twin = this.#twinOf(flow, heard)
     if (twin !== undefined) {
       this.#removeSingle(twin)
-      addSide(twin, flow, connection)
+      addSide(twin, flow, heard.connection)
       this.#settle(twin, emit)
       return SECOND_REPORTER
     }
-    const call = openCall(flow, connection, this.#options.identityHeaders, this.#wallMs)
+    const call = openCall(flow, heard, this.#options.identityHeaders, this.#wallMs)
     call.doneAtMs = this.#wallMs
     this.#hold(call, emit)
     return KEPT
@@ -190,28 +189,28 @@ class Exchanges implements ExchangeStage {
     return KEPT
   }
 
-  #sideFor(flow: FlowView, connection: string, id: string): OpenSide | undefined {
-    const open = this.#waiting.get(connection)?.filter((side) => !isAnswered(side))
+  #sideFor(flow: FlowView, heard: Heard): OpenSide | undefined {
+    const open = this.#waiting.get(heard.connection)?.filter((side) => !isAnswered(side))
     if (open === undefined || open.length === 0) return undefined
+    const id = heard.requestId
     const byId = id === '' ? [] : open.filter((side) => side.call.requestId === id)
     const fitting =
       byId.length > 0 ? byId : open.filter((s) => id === '' || s.call.requestId === '')
-    const alike = fitting.filter(({ call }) => isSameAnswer(call, flow))
+    const alike = fitting.filter(({ call }) => isSameAnswer(call, heard))
     const candidates = byId.length > 0 && alike.length === 0 ? byId : alike
     const isServer = (side: OpenSide) =>
       side.destinationIp === flow.sourceIp() && side.destinationPort === flow.sourcePort
     return candidates.find(isServer) ?? candidates[0]
   }
 
-  #twinOf(flow: FlowView, id: string): OpenCall | undefined {
-    if (id === '') return undefined
+  #twinOf(flow: FlowView, { requestId, method, url }: Heard): OpenCall | undefined {
+    if (requestId === '') return undefined
     const isResponse = flow.l7Type === L7Type.response
     const clientIp = isResponse ? flow.destinationIp() : flow.sourceIp()
     const serverIp = isResponse ? flow.sourceIp() : flow.destinationIp()
     const service = isResponse ? flow.sourceService() : flow.destinationService()
     const ms = flow.timeSeconds * 1_000 + flow.timeNanos / 1e6
-    const key = singleKey(id, flow.httpMethod(), partsOfUrl(flow.httpUrl()).path)
-    return this.#single.get(key)?.find((call) => {
+    return this.#single.get(singleKey(requestId, method, url.path))?.find((call) => {
       const side = call.sides[0]
       if (side === undefined || side.direction === flow.direction) return false
       const seenMs = isResponse && isAnswered(side) ? side.responseMs : side.requestMs
@@ -231,14 +230,7 @@ class Exchanges implements ExchangeStage {
       }
     }
     const [side] = call.sides
-    if (side !== undefined) {
-      const oldest = this.#waiting.get(side.connection)
-      if (oldest?.[0] !== undefined && oldest.length >= CONNECTION_MAX) {
-        this.evicted++
-        this.#tell(oldest[0].call, emit)
-      }
-      this.#wait(side)
-    }
+    if (side !== undefined) this.#wait(side, emit)
     const target = call.doneAtMs < 0 ? this.#open : this.#done
     target.add(call)
     if (call.requestId === '') return
@@ -268,7 +260,8 @@ class Exchanges implements ExchangeStage {
     this.#removeSingle(call)
     for (const side of call.sides) {
       this.#stopWaiting(side)
-      if (!isAnswered(side)) this.#remember(side)
+      // Without an id a late answer could be any later call's on that connection.
+      if (!isAnswered(side) && call.requestId !== '') this.#remember(side)
     }
     emit(exchangeOf(call))
   }
@@ -281,10 +274,18 @@ class Exchanges implements ExchangeStage {
     this.#told.set(toldKey(side.connection, side.call.requestId), side)
   }
 
-  #wait(side: OpenSide): void {
+  #wait(side: OpenSide, emit: Emit): void {
     const sides = this.#waiting.get(side.connection)
-    if (sides === undefined) this.#waiting.set(side.connection, [side])
-    else sides.push(side)
+    if (sides === undefined) {
+      this.#waiting.set(side.connection, [side])
+      return
+    }
+    const [oldest] = sides
+    if (oldest !== undefined && sides.length >= CONNECTION_MAX) {
+      this.evicted++
+      this.#tell(oldest.call, emit)
+    }
+    sides.push(side)
   }
 
   #stopWaiting(side: OpenSide): void {
@@ -306,17 +307,13 @@ class Exchanges implements ExchangeStage {
   }
 }
 
-function isSameCall(call: OpenCall, flow: FlowView, id: string): boolean {
-  if (call.requestId !== id) return false
-  const path = partsOfUrl(flow.httpUrl()).path
-  return call.method === flow.httpMethod() && call.path === path
+function isSameCall({ requestId, method, path }: OpenCall, heard: Heard): boolean {
+  return requestId === heard.requestId && method === heard.method && path === heard.url.path
 }
 
 /** Old proxies leave method and URL out of a RESPONSE; what it tells must fit. */
-function isSameAnswer(call: OpenCall, flow: FlowView): boolean {
-  const method = flow.httpMethod()
-  const path = partsOfUrl(flow.httpUrl()).path
-  return (method === '' || call.method === method) && (path === '' || call.path === path)
+function isSameAnswer(call: OpenCall, { method, url }: Heard): boolean {
+  return (method === '' || call.method === method) && (url.path === '' || call.path === url.path)
 }
 
 function singleKey(id: string, method: string, path: string): string {

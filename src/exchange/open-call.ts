@@ -2,12 +2,35 @@ import type { Endpoint } from '../model/endpoint.ts'
 import { Exchange, type ExchangeOutcome, type Report } from '../model/exchange.ts'
 import { Direction, type FlowView, L7Type, timeMsOf, Verdict } from '../model/flow-view.ts'
 import { identityHash } from './identity-hash.ts'
-import { partsOfUrl } from './url.ts'
+import { keptText, ownText } from './kept-text.ts'
+import { partsOfUrl, type UrlParts } from './url.ts'
 
 /** What Hubble writes in place of a value that the cluster's operator redacts. */
 const REDACTED = 'HUBBLE_REDACTED'
 const REQUEST_ID_MAX = 128
 const HEADER_MAX = 1_024
+const METHOD_MAX = 64
+
+/** What a flow says of its call, read once: URLs are long, and a connection may have many calls open. */
+export interface Heard {
+  /** {@link connectionOf} */
+  readonly connection: string
+  /** x-request-id; '' when it is absent or redacted: equal ids would pair anything with anything. */
+  readonly requestId: string
+  readonly method: string
+  /** Slices of the flow's text: whoever keeps one copies it. */
+  readonly url: UrlParts
+}
+
+export function hear(flow: FlowView): Heard {
+  const id = flow.httpHeader('x-request-id')
+  return {
+    connection: connectionOf(flow),
+    requestId: id === REDACTED ? '' : keptText(id, REQUEST_ID_MAX),
+    method: keptText(flow.httpMethod(), METHOD_MAX),
+    url: partsOfUrl(flow.httpUrl()),
+  }
+}
 
 /** One proxy's side of a call that is still open. Filled from the flows that it sent. */
 export interface OpenSide {
@@ -58,33 +81,26 @@ export interface OpenCall {
  * Key of a connection as one proxy saw it, by its client's side: the server's side changes where a
  * load balancer chose a pod, or answered by itself. Source: facts of hubble 2.5.
  */
-export function connectionOf(flow: FlowView): string {
+function connectionOf(flow: FlowView): string {
   const isResponse = flow.l7Type === L7Type.response
   const ip = isResponse ? flow.destinationIp() : flow.sourceIp()
   const port = isResponse ? flow.destinationPort : flow.sourcePort
   return `${flow.nodeName()}|${flow.direction}|${ip}|${port}`
 }
 
-/** x-request-id; '' when it is absent or redacted: equal ids would pair anything with anything. */
-export function requestIdOf(flow: FlowView): string {
-  const id = flow.httpHeader('x-request-id')
-  return id === REDACTED ? '' : id.slice(0, REQUEST_ID_MAX)
-}
-
 /** Opens a call with its first side, from a REQUEST or from a RESPONSE whose request was not seen (yet). */
 export function openCall(
   flow: FlowView,
-  connection: string,
+  heard: Heard,
   identityHeaders: readonly string[],
   wallMs: number,
 ): OpenCall {
-  const url = partsOfUrl(flow.httpUrl())
   const call: OpenCall = {
     sides: [],
-    method: flow.httpMethod(),
-    ...url,
-    protocol: flow.httpProtocol(),
-    requestId: requestIdOf(flow),
+    method: heard.method,
+    ...keptParts(flow, heard.url),
+    protocol: keptText(flow.httpProtocol(), METHOD_MAX),
+    requestId: heard.requestId,
     traceParent: '',
     forwardedFor: '',
     userAgent: '',
@@ -96,7 +112,7 @@ export function openCall(
     heldAtMs: wallMs,
     doneAtMs: -1,
   }
-  addSide(call, flow, connection)
+  addSide(call, flow, heard.connection)
   if (flow.l7Type === L7Type.request) readRequestHeaders(call, flow, identityHeaders)
   return call
 }
@@ -150,7 +166,7 @@ export function readResponse(side: OpenSide, flow: FlowView): void {
   side.latencyNs = flow.latencyNs
   side.status = flow.httpStatus
   const mark = flow.httpHeader('x-weir')
-  if (mark !== '') side.call.weirMark = mark.slice(0, HEADER_MAX)
+  if (mark !== '') side.call.weirMark = keptText(mark, HEADER_MAX)
 }
 
 /** Takes from the request's headers what later rooms need; identity headers only hashed. */
@@ -161,13 +177,13 @@ export function readRequestHeaders(
 ): void {
   const header = (name: string) => {
     const value = flow.httpHeader(name)
-    return value === REDACTED ? '' : value.slice(0, HEADER_MAX)
+    return value === REDACTED ? '' : keptText(value, HEADER_MAX)
   }
   call.traceParent ||= header('traceparent')
   call.forwardedFor ||= header('x-forwarded-for')
   call.userAgent ||= header('user-agent')
   // Where values are redacted the mark's presence still tells; identity decides what it is worth.
-  call.weirShadow ||= flow.httpHeader('x-weir-would-limit').slice(0, HEADER_MAX)
+  call.weirShadow ||= keptText(flow.httpHeader('x-weir-would-limit'), HEADER_MAX)
   if (identityHeaders.length > 0 && call.identityValues.length === 0) {
     call.identityValues = identityHeaders.map((name) => {
       const value = header(name)
@@ -177,13 +193,20 @@ export function readRequestHeaders(
 }
 
 /** Completes what an orphaned RESPONSE could not tell, once its REQUEST is there. */
-export function fillFromRequest(call: OpenCall, flow: FlowView): void {
-  const url = partsOfUrl(flow.httpUrl())
-  call.method ||= flow.httpMethod()
+export function fillFromRequest(call: OpenCall, flow: FlowView, heard: Heard): void {
+  const url = keptParts(flow, heard.url)
+  call.method ||= heard.method
   call.scheme ||= url.scheme
   call.host ||= url.host
   call.path ||= url.path
-  call.requestId ||= requestIdOf(flow)
+  call.requestId ||= heard.requestId
+}
+
+/** The parts as they are where they are all of the URL; else copies, so that no query is kept with them. */
+function keptParts(flow: FlowView, { scheme, host, path }: UrlParts): UrlParts {
+  const whole = scheme.length + '://'.length + host.length + path.length
+  if (flow.httpUrl().length <= whole) return { scheme, host, path }
+  return { scheme: ownText(scheme), host: ownText(host), path: ownText(path) }
 }
 
 export function isAnswered(side: OpenSide): boolean {

@@ -9,6 +9,8 @@ export interface UrlParts {
 const HOST_MAX = 255
 const PATH_MAX = 2_048
 const NO_PARTS: UrlParts = { scheme: '', host: '', path: '' }
+/** RFC 3986. Anything else before `://` is a path or a query that carries another URL. */
+const SCHEME = /^[a-z][a-z0-9+.-]{0,31}$/i
 
 /**
  * Splits what Hubble puts into `http.url`: `scheme://authority/path?query`, or whatever parts were
@@ -18,7 +20,7 @@ const NO_PARTS: UrlParts = { scheme: '', host: '', path: '' }
 export function partsOfUrl(url: string): UrlParts {
   if (url === '') return NO_PARTS
   const schemeEnd = url.indexOf('://')
-  const isAbsolute = schemeEnd > 0 && !url.slice(0, schemeEnd).includes('/')
+  const isAbsolute = schemeEnd > 0 && SCHEME.test(url.slice(0, schemeEnd))
   const authorityStart = isAbsolute ? schemeEnd + 3 : 0
   const end = endOfPath(url, authorityStart)
   const slash = url.indexOf('/', authorityStart)

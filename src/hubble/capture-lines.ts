@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { open } from 'node:fs/promises'
+import { addAbortSignal, pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { SourceError } from '../errors.ts'
 
@@ -12,19 +12,36 @@ export type CaptureLine =
   | { readonly rejected: 'too_large' | 'malformed' }
 
 /**
- * Reads a capture line by line, gzipped or not (told by its first bytes), in batches of what one read
- * brought. A line above 4 MiB is `too_large`; an archive that breaks off gives what it had, then one
- * `malformed`.
+ * Opens a capture; `-` is `stdin`. An abort of `signal` ends whoever waits for its next bytes.
  *
- * @throws {SourceError} when the file cannot be opened or read.
+ * @throws {SourceError} when it cannot be opened.
  */
-export async function* readCapture(
+export async function openCapture(
   path: string,
   stdin: Readable | undefined,
-): AsyncGenerator<CaptureLine[]> {
-  const input = path === '-' ? stdin : createReadStream(path)
-  if (input === undefined)
-    throw new SourceError('Cannot read the capture: there is no standard input')
+  signal: AbortSignal,
+): Promise<Readable> {
+  if (path === '-') {
+    if (stdin === undefined) {
+      throw new SourceError('Cannot read the capture: there is no standard input')
+    }
+    return addAbortSignal(signal, stdin)
+  }
+  try {
+    return addAbortSignal(signal, (await open(path)).createReadStream())
+  } catch (cause) {
+    throw new SourceError(`Cannot read the capture ${path}`, { cause })
+  }
+}
+
+/**
+ * Reads a capture line by line, gzipped or not (told by its first bytes), in batches of what one read
+ * brought. A line above 4 MiB is `too_large`; an archive that breaks off gives what it had, then one
+ * `malformed`. After an abort of the input it just ends.
+ *
+ * @throws {SourceError} when the input cannot be read.
+ */
+export async function* readCapture(input: Readable, path: string): AsyncGenerator<CaptureLine[]> {
   const splitter = new LineSplitter()
   try {
     for await (const chunk of inflated(input)) {
@@ -32,8 +49,9 @@ export async function* readCapture(
       if (lines.length > 0) yield lines
     }
   } catch (cause) {
+    if (cause instanceof Error && cause.name === 'AbortError') return
     if (!isBrokenArchive(cause)) throw new SourceError(`Cannot read the capture ${path}`, { cause })
-    yield [...splitter.end(), { rejected: 'malformed' }]
+    yield [{ rejected: 'malformed' }]
     return
   }
   const rest = splitter.end()
@@ -48,28 +66,19 @@ async function* inflated(input: Readable): AsyncGenerator<Buffer> {
     if (done === true) break
     head = Buffer.concat([head, value])
   }
-  const whole = (async function* () {
+  const whole = async function* () {
     if (head.length > 0) yield head
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
       yield next.value
     }
-  })()
+  }
   if (head[0] !== GZIP_MAGIC[0] || head[1] !== GZIP_MAGIC[1]) {
-    yield* whole
+    yield* whole()
     return
   }
-  const gunzip = createGunzip()
-  const feeding = feed(whole, gunzip)
-  feeding.catch((error: unknown) => gunzip.destroy(error as Error))
+  // What fails on either side of the pipe comes out of the stream that is read.
+  const gunzip = pipeline(whole, createGunzip(), () => {})
   for await (const chunk of gunzip) yield chunk as Buffer
-  await feeding
-}
-
-async function feed(chunks: AsyncIterable<Buffer>, gunzip: NodeJS.WritableStream): Promise<void> {
-  for await (const chunk of chunks) {
-    if (!gunzip.write(chunk)) await new Promise((resolve) => gunzip.once('drain', resolve))
-  }
-  gunzip.end()
 }
 
 function isBrokenArchive(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { EndpointTable } from '../model/endpoint.ts'
 import type { FlowPort, RejectReason, Source } from '../pipeline/contract.ts'
-import { type CaptureLine, readCapture } from './capture-lines.ts'
+import { type CaptureLine, openCapture, readCapture } from './capture-lines.ts'
 import type { FlowsMessage } from './flow-message.ts'
 import { messageOfJson } from './proto-json.ts'
 import { Receiver, type TimeBounds } from './receiver.ts'
@@ -34,9 +34,13 @@ export function createCaptureSource(options: CaptureOptions): Source {
     async run(to, signal) {
       const ended = AbortSignal.any([signal, stopped.signal])
       const receiver = new Receiver(options.endpoints, options)
-      const files = options.paths.map((path) => new CaptureFile(path, options.stdin, to))
-      for (const file of files) await file.next()
+      const files: CaptureFile[] = []
+      for (const path of options.paths) {
+        const input = await openCapture(path, options.stdin, ended)
+        files.push(new CaptureFile(input, path, to))
+      }
       to.notice({ kind: 'connected', nodes: 1, unavailable: 0 })
+      for (const file of files) await file.next()
       for (let count = 1; !ended.aborted; count++) {
         const file = earliest(files)
         if (file?.head === undefined) return
@@ -70,8 +74,8 @@ class CaptureFile {
   #lines: CaptureLine[] = []
   #at = 0
 
-  constructor(path: string, stdin: Readable | undefined, to: FlowPort) {
-    this.#batches = readCapture(path, stdin)
+  constructor(input: Readable, path: string, to: FlowPort) {
+    this.#batches = readCapture(input, path)
     this.#to = to
   }
 

@@ -19,8 +19,8 @@ export interface FlowsRequest {
   readonly number?: number | undefined
 }
 
-/** How a stream ended; OK is code 0. */
-export interface StreamEnd {
+/** How a call ended; OK is code 0. */
+export interface CallEnd {
   readonly code: number
   readonly details: string
 }
@@ -43,9 +43,9 @@ export interface HubbleClient {
     onMessage: (message: FlowsMessage) => Promise<void> | undefined,
     onMalformed: () => void,
     signal: AbortSignal,
-  ): Promise<StreamEnd>
-  /** Rejects after `deadlineMs`: with a half-open node behind Relay there is no partial answer. */
-  serverStatus(deadlineMs: number): Promise<ServerStatus>
+  ): Promise<CallEnd>
+  /** Gives up after `deadlineMs`: with a half-open node behind Relay there is no partial answer. */
+  serverStatus(deadlineMs: number, signal: AbortSignal): Promise<ServerStatus | CallEnd>
   close(): void
 }
 
@@ -67,6 +67,8 @@ export async function connectHubble(
     'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW_BYTES,
     // Metadata and addresses are the cluster's own: never through a proxy of the environment.
     'grpc.enable_http_proxy': 0,
+    // A new client is a new connection: a half-open one must not be found again in the common pool.
+    'grpc.use_local_subchannel_pool': 1,
     'grpc.initial_reconnect_backoff_ms': 500,
     'grpc.max_reconnect_backoff_ms': 5_000,
     ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
@@ -103,16 +105,27 @@ export async function connectHubble(
           resolve({ code, details })
         })
       }),
-    serverStatus: (deadlineMs) =>
-      new Promise((resolve, reject) => {
+    serverStatus: (deadlineMs, signal) =>
+      new Promise((resolve) => {
         const deadline = Date.now() + deadlineMs
-        client.ServerStatus({}, new grpc.Metadata(), { deadline }, (error, answer) => {
-          if (error) reject(error)
-          else resolve(statusOf(answer as StatusAnswer))
+        const call = client.ServerStatus({}, new grpc.Metadata(), { deadline }, (error, answer) => {
+          signal.removeEventListener('abort', cancel)
+          resolve(error ?? statusOf(answer as StatusAnswer))
         })
+        const cancel = () => call.cancel()
+        signal.addEventListener('abort', cancel, { once: true })
+        if (signal.aborted) cancel()
       }),
     close: () => client.close(),
   }
+}
+
+/** The same text each time for the same failure: it is told once. grpc-js adds times and ports to a deadline's. */
+export function reasonOf({ code, details }: CallEnd): string {
+  if (code === grpc.status.OK) return 'the stream ended: no node is left'
+  if (code === grpc.status.DEADLINE_EXCEEDED)
+    return 'no answer in time: it, or a node behind it, hangs'
+  return `status ${code}: ${details}`
 }
 
 async function secure(tls: TlsOptions): Promise<grpc.ChannelCredentials> {

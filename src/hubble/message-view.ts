@@ -6,6 +6,8 @@ import type { FlowMessage, FlowsMessage, PortsMessage, ServiceMessage } from './
 const FlowTypeL3L4 = 1
 const FlowTypeL7 = 2
 const FlowTypeSock = 3
+/** A real one has 36 characters; what is longer is no uuid, and would be kept whole. */
+const UUID_MAX = 64
 const NO_FLOW: FlowMessage = {}
 const TCP_FLAGS = Object.entries(TcpFlag).map(([name, bit]) => [name.toUpperCase(), bit] as const)
 
@@ -81,7 +83,8 @@ export class MessageView implements FlowView {
   }
 
   uuid(): string {
-    return this.#flow.uuid ?? ''
+    const uuid = this.#flow.uuid ?? ''
+    return uuid.length <= UUID_MAX ? uuid : ''
   }
   nodeName(): string {
     return this.#nodeName

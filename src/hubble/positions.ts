@@ -37,7 +37,7 @@ export class Positions {
       if (oldest === undefined || isBefore(time.seconds, time.nanos, oldest)) oldest = time
     }
     if (oldest === undefined) return undefined
-    return { seconds: oldest.seconds - overlapSeconds, nanos: oldest.nanos }
+    return { seconds: Math.max(0, oldest.seconds - overlapSeconds), nanos: oldest.nanos }
   }
 }
 

@@ -62,6 +62,11 @@ function readOf(type: string, field: ProtoField): (value: Json) => unknown {
     case 'TYPE_STRING':
     case 'TYPE_BYTES':
       return readText
+    case 'TYPE_INT32':
+      return readInteger
+    case 'TYPE_UINT32':
+    case 'TYPE_UINT64':
+      return readCount
     default:
       return readNumber
   }
@@ -72,7 +77,7 @@ function messageReader(type: string): (value: Json) => unknown {
   if (type === 'google.protobuf.Any') return () => ({})
   if (type.startsWith('google.protobuf.') && type.endsWith('Value')) {
     return (value) => ({
-      value: type.endsWith('BoolValue') ? readBoolean(value) : readNumber(value),
+      value: type.endsWith('BoolValue') ? readBoolean(value) : readInteger(value),
     })
   }
   return (value) => messageOfJson(type, value)
@@ -80,7 +85,7 @@ function messageReader(type: string): (value: Json) => unknown {
 
 function enumReader(type: string): (value: Json) => number {
   const numbers = new Map(protoType(type)?.value?.map(({ name, number }) => [name, number]))
-  return (value) => (typeof value === 'string' ? (numbers.get(value) ?? 0) : readNumber(value))
+  return (value) => (typeof value === 'string' ? (numbers.get(value) ?? 0) : readInteger(value))
 }
 
 function listOf(read: (value: Json) => unknown): (value: Json) => unknown[] {
@@ -105,6 +110,19 @@ function readNumber(value: Json): number {
   if (typeof number !== 'number' || !Number.isFinite(number)) {
     throw new TypeError('Cannot read a number')
   }
+  return number
+}
+
+function readInteger(value: Json): number {
+  const number = readNumber(value)
+  if (!Number.isInteger(number)) throw new TypeError('Cannot read an integer')
+  return number
+}
+
+/** An unsigned integer. A counter that goes down throws in whoever counts it. */
+function readCount(value: Json): number {
+  const number = readInteger(value)
+  if (number < 0 || number >= 2 ** 64) throw new TypeError('Cannot read an unsigned integer')
   return number
 }
 

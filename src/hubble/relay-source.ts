@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describeError } from '../errors.ts'
 import type { EndpointTable } from '../model/endpoint.ts'
 import type { FlowPort, Source } from '../pipeline/contract.ts'
-import type { FlowsRequest, HubbleClient, StreamEnd } from './channel.ts'
+import { type CallEnd, type FlowsRequest, type HubbleClient, reasonOf } from './channel.ts'
 import type { FlowTime } from './positions.ts'
 import { Receiver } from './receiver.ts'
 
@@ -21,11 +20,16 @@ export interface RelayOptions {
   readonly reopenAfterMs?: number | undefined
   /** ServerStatus is asked this often, in ms. */
   readonly statusEveryMs?: number | undefined
+  /** An answer of ServerStatus is waited for this long, in ms. */
+  readonly statusDeadlineMs?: number | undefined
 }
 
 const REOPEN_AFTER_MS = 8 * 60_000
 const STATUS_EVERY_MS = 5_000
 const STATUS_DEADLINE_MS = 3_000
+const STATUS_RETRY_MS = 1_000
+/** ServerStatus timeouts in a row, with no flow meanwhile, after which the connection is given up. */
+const HUNG_AFTER = 2
 /** What was under way when the last stream ended comes again, and is dropped by uuid. */
 const OVERLAP_SECONDS = 2
 /** A stream that lived this long has worked, flows or not. */
@@ -53,12 +57,18 @@ class RelaySource implements Source {
   readonly #receiver: Receiver
   #client: HubbleClient | undefined
   #sinceMs = 0
+  /** Between a stream that failed and the next one: whatever ServerStatus says, nothing is read. */
+  #isStreamDown = false
+  #hung = new AbortController()
 
   constructor(options: RelayOptions) {
     this.name = options.name
     this.paced = options.untilMs !== undefined
     this.#options = options
-    this.#receiver = new Receiver(options.endpoints, { untilMs: options.untilMs })
+    this.#receiver = new Receiver(options.endpoints, {
+      untilMs: options.untilMs,
+      now: options.now,
+    })
   }
 
   /** A TLS file that cannot be read fails here, before anything runs. */
@@ -74,15 +84,14 @@ class RelaySource implements Source {
   }
 
   async run(to: FlowPort, signal: AbortSignal): Promise<void> {
-    const client = this.#client
-    if (client === undefined) throw new Error(`Cannot run ${this.name}: not started`)
+    if (this.#client === undefined) throw new Error(`Cannot run ${this.name}: not started`)
     const ended = AbortSignal.any([signal, this.#stopped.signal])
     const done = new AbortController()
-    const watching = this.#watch(client, to, AbortSignal.any([ended, done.signal]))
+    const watching = this.#watch(to, AbortSignal.any([ended, done.signal]))
     try {
       let attempt = 0
       while (!ended.aborted) {
-        const outcome = await this.#stream(client, to, ended)
+        const outcome = await this.#stream(this.#client, to, ended)
         if (ended.aborted || outcome.kind === 'finished') break
         if (outcome.kind === 'scheduled') {
           to.notice({ kind: 'reopened', reason: 'schedule' })
@@ -92,12 +101,28 @@ class RelaySource implements Source {
         const retryInMs = this.#options.backoffMs(attempt)
         if (outcome.refusal !== undefined) to.notice({ kind: 'refused', reason: outcome.refusal })
         else to.notice({ kind: 'interrupted', reason: reasonOf(outcome.end), retryInMs })
+        this.#isStreamDown = true
         await pause(retryInMs, ended)
+        await this.#reconnect(ended)
+        this.#isStreamDown = false
         to.notice({ kind: 'reopened', reason: 'interrupted' })
       }
     } finally {
       done.abort()
       await watching
+    }
+  }
+
+  /** A new connection for a new try: the old one may be dead without a word, certificates may be new. */
+  async #reconnect(ended: AbortSignal): Promise<void> {
+    if (ended.aborted) return
+    try {
+      const client = await this.#options.connect()
+      const old = ended.aborted ? client : this.#client
+      if (old !== client) this.#client = client
+      old?.close()
+    } catch {
+      // A TLS file that is just being replaced: the old connection has another try.
     }
   }
 
@@ -107,13 +132,18 @@ class RelaySource implements Source {
     const reopen = this.paced
       ? undefined
       : AbortSignal.timeout(options.reopenAfterMs ?? REOPEN_AFTER_MS)
-    const signal = reopen === undefined ? ended : AbortSignal.any([ended, reopen])
+    this.#hung = new AbortController()
+    const hung = this.#hung.signal
+    const signal = AbortSignal.any([ended, hung, ...(reopen === undefined ? [] : [reopen])])
+    const receiver = this.#receiver
+    const handedBefore = receiver.handed
     let flows = 0
     let nodeError: string | undefined
-    const end = await client.openFlows(
+    receiver.streamOpened()
+    const ending = await client.openFlows(
       this.#request(),
       (message) => {
-        if (this.#receiver.receive(message, to, flows === 0)) flows++
+        if (receiver.receive(message, to, true)) flows++
         else if (message.node_status?.state_change === NODE_ERROR) {
           nodeError = message.node_status.message
         }
@@ -122,9 +152,12 @@ class RelaySource implements Source {
       () => to.notice({ kind: 'rejected', reason: 'malformed', count: 1 }),
       signal,
     )
+    const end = hung.aborted ? HUNG : ending
     if (reopen?.aborted === true && !ended.aborted) return { kind: 'scheduled' }
     if (this.paced && end.code === 0 && nodeError === undefined) return { kind: 'finished' }
-    const healthy = flows > 0 || options.now() - startedMs >= HEALTHY_AFTER_MS
+    // What the overlap brings again is no progress.
+    const isProgress = receiver.handed > handedBefore
+    const healthy = isProgress || options.now() - startedMs >= HEALTHY_AFTER_MS
     // A request that the nodes refuse never comes back as an error of Relay's.
     const isRefused = end.code === 0 && flows === 0 && isRefusal(nodeError)
     return { kind: 'failed', end, healthy, refusal: isRefused ? nodeError : undefined }
@@ -138,33 +171,46 @@ class RelaySource implements Source {
   }
 
   /** Says when the server is there and when it is not: an open stream alone proves nothing. */
-  async #watch(client: HubbleClient, to: FlowPort, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const { connected, unavailable } = await client.serverStatus(STATUS_DEADLINE_MS)
-        if (signal.aborted) return
-        to.notice({ kind: 'connected', nodes: connected, unavailable })
-        await pause(
-          connected > 0 ? (this.#options.statusEveryMs ?? STATUS_EVERY_MS) : 1_000,
-          signal,
-        )
-      } catch (error) {
-        if (signal.aborted) return
-        to.notice({ kind: 'interrupted', reason: describeError(error), retryInMs: 1_000 })
-        await pause(1_000, signal)
+  async #watch(to: FlowPort, signal: AbortSignal): Promise<void> {
+    const { statusEveryMs = STATUS_EVERY_MS, statusDeadlineMs = STATUS_DEADLINE_MS } = this.#options
+    let known = { connected: 0, unavailable: 0 }
+    let timeouts = 0
+    while (!signal.aborted && this.#client !== undefined) {
+      const handed = this.#receiver.handed
+      const answer = await this.#client.serverStatus(statusDeadlineMs, signal)
+      if (signal.aborted) return
+      const isTimeout = 'code' in answer && answer.code === DEADLINE_EXCEEDED
+      // One node that hangs keeps the answer back; the others are read all the same.
+      const isReading = isTimeout && known.connected > 0 && this.#receiver.handed > handed
+      timeouts = isTimeout && !isReading ? timeouts + 1 : 0
+      if (timeouts >= HUNG_AFTER) {
+        this.#hung.abort()
+        timeouts = 0
       }
+      if (!('code' in answer)) known = answer
+      if ('code' in answer && !isReading) {
+        to.notice({ kind: 'interrupted', reason: reasonOf(answer), retryInMs: STATUS_RETRY_MS })
+        await pause(STATUS_RETRY_MS, signal)
+        continue
+      }
+      const { connected: nodes, unavailable } = known
+      if (!this.#isStreamDown) to.notice({ kind: 'connected', nodes, unavailable })
+      await pause(nodes > 0 && !this.#isStreamDown ? statusEveryMs : STATUS_RETRY_MS, signal)
     }
   }
 }
 
 const NODE_ERROR = 4
+/** `grpc.status`. */
+const DEADLINE_EXCEEDED = 4
+const HUNG: CallEnd = { code: DEADLINE_EXCEEDED, details: '' }
 
 type StreamOutcome =
   | { readonly kind: 'scheduled' }
   | { readonly kind: 'finished' }
   | {
       readonly kind: 'failed'
-      readonly end: StreamEnd
+      readonly end: CallEnd
       readonly healthy: boolean
       readonly refusal: string | undefined
     }
@@ -172,10 +218,6 @@ type StreamOutcome =
 /** Texts that agents send for a request that they will never take; any other error is the network's. */
 function isRefusal(message: string | undefined): boolean {
   return message !== undefined && /fieldmask|invalid|filter|regular expression/i.test(message)
-}
-
-function reasonOf({ code, details }: StreamEnd): string {
-  return code === 0 ? 'the stream ended: no node is left' : `status ${code}: ${details}`
 }
 
 function timeOf(ms: number): FlowTime {

@@ -1,9 +1,9 @@
 import type { Registry } from 'prom-client'
 import type { ApiCall } from '../model/api-call.ts'
+import { LabelBudget } from '../model/label-budget.ts'
 import { METRICS } from '../model/metric-definitions.ts'
 import type { Sink } from '../pipeline/contract.ts'
 import { counterOf, histogramOf } from './instruments.ts'
-import { LabelBudget } from './label-budget.ts'
 
 /** Index = outcome. A revised call was counted when it was told the first time. */
 export const API_METRICS_OUTCOMES = ['counted', 'filtered:revision'] as const
@@ -24,7 +24,7 @@ const METHODS = new Set([
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 
 export interface LabelBudgets {
-  /** Distinct values of the labels `api` and `operation`, each. */
+  /** Distinct values of `api`, and of the other labels that an API's CR fills, each. */
   readonly apisMax: number
   readonly operationsMax: number
   /** Distinct workloads, each for source and destination. */
@@ -42,8 +42,13 @@ export function createApiMetrics(registry: Registry, budgets: LabelBudgets): Sin
   const unanswered = counterOf(registry, METRICS.apiUnanswered)
   const denied = counterOf(registry, METRICS.apiDenied)
   const limited = counterOf(registry, METRICS.apiLimited)
-  const apis = new LabelBudget(budgets.apisMax, () => budgets.onOverflow('api'))
-  const operations = new LabelBudget(budgets.operationsMax, () => budgets.onOverflow('operation'))
+  const budget = (label: string, valuesMax: number) =>
+    new LabelBudget(valuesMax, () => budgets.onOverflow(label))
+  const apis = budget('api', budgets.apisMax)
+  const namespaces = budget('namespace', budgets.apisMax)
+  const versions = budget('version', budgets.apisMax)
+  const environments = budget('environment', budgets.apisMax)
+  const operations = budget('operation', budgets.operationsMax)
 
   return {
     accept(call) {
@@ -51,9 +56,9 @@ export function createApiMetrics(registry: Registry, budgets: LabelBudgets): Sin
       if (exchange.revises) return REVISION
       const name = apis.valueOf(api?.name ?? '')
       const operation = operations.valueOf(call.operation?.template ?? '')
-      const namespace = api?.namespace ?? ''
-      const version = api?.version ?? ''
-      const environment = api?.environment ?? ''
+      const namespace = namespaces.valueOf(api?.namespace ?? '')
+      const version = versions.valueOf(api?.version ?? '')
+      const environment = environments.valueOf(api?.environment ?? '')
       const method = METHODS.has(exchange.method) ? exchange.method : '_OTHER'
       const status = statusClassOf(exchange.status)
       const { confidence } = call

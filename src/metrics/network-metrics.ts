@@ -1,11 +1,11 @@
 import type { Registry } from 'prom-client'
 import { type Endpoint, workloadOf } from '../model/endpoint.ts'
 import { FlowKind, type FlowView, L7Type, TcpFlag, Verdict } from '../model/flow-view.ts'
+import { LabelBudget } from '../model/label-budget.ts'
 import { METRICS } from '../model/metric-definitions.ts'
 import type { Sink } from '../pipeline/contract.ts'
 import type { LabelBudgets } from './api-metrics.ts'
 import { counterOf } from './instruments.ts'
-import { LabelBudget } from './label-budget.ts'
 
 /** Index = outcome: every flow is looked at, most have nothing to count here. */
 export const NETWORK_METRICS_OUTCOMES = ['seen'] as const
@@ -13,6 +13,9 @@ const SEEN = 0
 
 /** RFC 1035 and 6895; others are told by number. */
 const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'] as const
+
+/** Agents tell reasons in a byte; only a capture can tell more, and servers choose odd DNS codes. */
+const CODES_MAX = 256
 
 export interface NetworkMetricsOptions extends LabelBudgets {
   /** Name of a `flow.DropReason`. */
@@ -33,7 +36,12 @@ export function createNetworkMetrics(
   const drops = counterOf(registry, METRICS.networkDrops)
   const dns = counterOf(registry, METRICS.dnsResponses)
   const resets = counterOf(registry, METRICS.tcpResets)
-  const workloads = new LabelBudget(options.workloadsMax, () => options.onOverflow('workload'))
+  const budget = (label: string, valuesMax: number) =>
+    new LabelBudget(valuesMax, () => options.onOverflow(label))
+  const workloads = budget('workload', options.workloadsMax)
+  const namespaces = budget('namespace', options.workloadsMax)
+  const reasons = budget('reason', CODES_MAX)
+  const rcodes = budget('rcode', CODES_MAX)
   /** By endpoint id; cleared through `forget`. */
   const labels: (WorkloadLabels | undefined)[] = []
 
@@ -42,7 +50,8 @@ export function createNetworkMetrics(
     if (known !== undefined && known.generation === endpoint.generation) return known
     const name = workloadOf(endpoint)
     const workload = workloads.valueOf(name.slice(name.indexOf('/') + 1))
-    const made = { generation: endpoint.generation, namespace: endpoint.namespace, workload }
+    const namespace = namespaces.valueOf(endpoint.namespace)
+    const made = { generation: endpoint.generation, namespace, workload }
     labels[endpoint.id] = made
     return made
   }
@@ -62,12 +71,12 @@ export function createNetworkMetrics(
     accept(flow) {
       if (flow.kind === FlowKind.http) return SEEN
       if (flow.verdict === Verdict.dropped) {
-        const reason = options.dropReasonOf(flow.dropReason)
+        const reason = reasons.valueOf(options.dropReasonOf(flow.dropReason))
         drops.inc({ reason, ...ends(flow.source, flow.destination) })
       }
       // An answer's source is the server; who asked is its destination.
       if (flow.kind === FlowKind.dns && flow.l7Type === L7Type.response) {
-        const rcode = RCODES[flow.dnsRcode] ?? String(flow.dnsRcode)
+        const rcode = rcodes.valueOf(RCODES[flow.dnsRcode] ?? String(flow.dnsRcode))
         dns.inc({ rcode, ...ends(flow.destination, flow.source) })
       }
       if ((flow.tcpFlags & TcpFlag.rst) !== 0) resets.inc(ends(flow.source, flow.destination))

@@ -96,6 +96,12 @@ export const METRICS = {
     ['source', 'reason'],
     'Streams that were opened again.',
   ),
+  sourceNodeStates: define(
+    'counter',
+    'weir_source_node_states_total',
+    ['source', 'state'],
+    'States that Relay reported, one for each node that a report names.',
+  ),
   pipelineItems: define(
     'counter',
     'weir_pipeline_items_total',

@@ -48,6 +48,8 @@ export type SourceNotice =
   | {
       readonly kind: 'nodes'
       readonly state: 'connected' | 'unavailable' | 'gone' | 'error' | 'unknown'
+      /** Nodes that it is about; `names` has the first few. */
+      readonly count: number
       readonly names: readonly string[]
       readonly message: string
     }

@@ -27,6 +27,8 @@ export interface PipelineOptions {
 
 /** How finely time passes for a paced source, in ms of flow time. */
 const TICK_MS = 100
+/** How far a live flow may be ahead of the wall clock and still move the flows' own: nodes' clocks differ. */
+const AHEAD_MAX_MS = 60_000
 
 interface BookedSink<T> extends NamedSink<T> {
   readonly books: StageLedger
@@ -47,6 +49,7 @@ export class Pipeline {
   readonly #options: PipelineOptions
   #eventMs = 0
   #advancedMs = 0
+  #wallMs = 0
 
   constructor(options: PipelineOptions) {
     const { ledger } = options
@@ -71,7 +74,10 @@ export class Pipeline {
     this.#callSinks = options.callSinks.map(book)
   }
 
-  /** The newest flow time so far, in Unix ms; 0 before the first flow. */
+  /**
+   * The newest flow time so far, in Unix ms; 0 before the first flow. A live source's flow from the
+   * future leaves it as it is: one node with a wrong clock must not end everybody's windows.
+   */
   get eventMs(): number {
     return this.#eventMs
   }
@@ -82,7 +88,8 @@ export class Pipeline {
       flow: (view) => {
         onFlow(view)
         const timeMs = timeMsOf(view)
-        if (timeMs > this.#eventMs) this.#eventMs = timeMs
+        const isCredible = paced || this.#wallMs === 0 || timeMs <= this.#wallMs + AHEAD_MAX_MS
+        if (timeMs > this.#eventMs && isCredible) this.#eventMs = timeMs
         // A paced source is its own clock: before the flow, so that what it brings is held since then.
         if (paced && this.#eventMs - this.#advancedMs >= TICK_MS) this.advance(this.#eventMs)
         this.#flow(view)
@@ -95,6 +102,7 @@ export class Pipeline {
   /** Lets time pass: timeouts fire, windows close. `wallMs` in Unix ms. */
   advance(wallMs: number): void {
     this.#advancedMs = this.#eventMs
+    this.#wallMs = wallMs
     this.#exchange.advance(this.#eventMs, wallMs, this.#emitExchange)
     this.#identity.advance(this.#eventMs, wallMs, this.#emitCall)
     for (const { sink } of this.#flowSinks) sink.advance(this.#eventMs, wallMs)

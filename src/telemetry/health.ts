@@ -28,7 +28,8 @@ export class Health {
     if (health === undefined) return
     if (notice.kind === 'connected') {
       const { nodes, unavailable } = notice
-      Object.assign(health, { connected: nodes > 0, nodes, unavailable, problem: '' })
+      const problem = nodes > 0 ? '' : 'no node is connected'
+      Object.assign(health, { connected: nodes > 0, nodes, unavailable, problem })
     } else if (notice.kind === 'interrupted') {
       Object.assign(health, { connected: false, nodes: 0, problem: notice.reason })
     } else if (notice.kind === 'refused') health.problem = notice.reason

@@ -3,14 +3,19 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { describeError, type EnforceError } from '../errors.ts'
 import type { Finding } from '../model/finding.ts'
 import { FLOW_KIND_NAMES, type FlowView, timeMsOf } from '../model/flow-view.ts'
+import { LabelBudget } from '../model/label-budget.ts'
 import type { Limit, LimitEffect, LimitState } from '../model/limit.ts'
 import { METRICS, type MetricDefinition } from '../model/metric-definitions.ts'
 import type { SourceNotice } from '../pipeline/contract.ts'
 import type { Ledger } from '../pipeline/ledger.ts'
 
-/** Every how many flows of a node its lag is measured again. */
-const LAG_EVERY = 32
-const LAG_NODES_MAX = 5_000
+/** Nodes told apart in labels; Kubernetes is tested with 5,000. */
+const NODES_MAX = 5_000
+const APIS_MAX = 1_000
+/** A node that is silent for this long has no lag any more; it may have left the cluster. */
+const LAG_KEPT_MS = 10 * 60_000
+/** Different texts logged of one kind, of one source. */
+const TEXTS_LOGGED_MAX = 10
 const PROBLEMS_LOGGED_MAX = 20
 
 export interface TelemetryOptions {
@@ -31,15 +36,15 @@ export class Telemetry {
   readonly registry = new Registry()
   readonly log: Logger
   readonly #options: TelemetryOptions
-  readonly #lag = new Map<
-    string,
-    { source: string; node: string; count: number; seconds: number }
-  >()
+  readonly #lag = new Map<string, { source: string; node: string; atMs: number; seconds: number }>()
+  readonly #apis = new LabelBudget(APIS_MAX, () => this.labelOverflow('api'))
+  readonly #nodes = new LabelBudget(NODES_MAX, () => this.labelOverflow('node'))
   readonly #flowsReceived: Counter
   readonly #flowsRejected: Counter
   readonly #flowsLost: Counter
   readonly #sourceConnected: Gauge
   readonly #sourceReopened: Counter
+  readonly #sourceNodeStates: Counter
   readonly #events: Counter
   readonly #eventsPruned: Counter
   readonly #spans: Counter
@@ -47,7 +52,10 @@ export class Telemetry {
   readonly #limitEffect: Counter
   readonly #limitRequests: Counter
   readonly #labelOverflow: Counter
-  readonly #away = new Map<string, string>()
+  /** What was logged of a source, since it went away or was reopened: retries say the same again and again. */
+  readonly #away = new Map<string, Set<string>>()
+  readonly #nodeStates = new Map<string, Set<string>>()
+  readonly #refusals = new Map<string, Set<string>>()
   /** By limit id; what the responder forgets is forgotten here at the next scrape. */
   readonly #effects = new Map<string, LimitEffect>()
   readonly #evidence = new Map<string, Limit['evidence']>()
@@ -62,6 +70,7 @@ export class Telemetry {
     this.#flowsLost = this.#counter(METRICS.flowsLost)
     this.#sourceConnected = this.#gauge(METRICS.sourceConnected)
     this.#sourceReopened = this.#counter(METRICS.sourceReopened)
+    this.#sourceNodeStates = this.#counter(METRICS.sourceNodeStates)
     this.#events = this.#counter(METRICS.events)
     this.#eventsPruned = this.#counter(METRICS.eventsPruned)
     this.#spans = this.#counter(METRICS.spans)
@@ -71,6 +80,7 @@ export class Telemetry {
     this.#labelOverflow = this.#counter(METRICS.seriesDropped)
     this.#gauge(METRICS.sourceLag, (gauge) => {
       gauge.reset()
+      this.#forgetSilentNodes()
       for (const { source, node, seconds } of this.#lag.values())
         gauge.set({ source, node }, seconds)
     })
@@ -85,51 +95,74 @@ export class Telemetry {
     if (!isLive) return
     const node = view.nodeName()
     const key = `${source}\n${node}`
+    const nowMs = this.#options.now()
     let lag = this.#lag.get(key)
     if (lag === undefined) {
-      if (this.#lag.size >= LAG_NODES_MAX) return
-      lag = { source, node, count: 0, seconds: 0 }
+      if (this.#lag.size >= NODES_MAX) return
+      lag = { source, node: this.#nodes.valueOf(node), atMs: 0, seconds: 0 }
       this.#lag.set(key, lag)
     }
-    if (lag.count++ % LAG_EVERY !== 0) return
-    lag.seconds = Math.max(0, (this.#options.now() - timeMsOf(view)) / 1_000)
+    lag.atMs = nowMs
+    lag.seconds = Math.max(0, (nowMs - timeMsOf(view)) / 1_000)
+  }
+
+  #forgetSilentNodes(): void {
+    const sinceMs = this.#options.now() - LAG_KEPT_MS
+    for (const [key, { atMs }] of this.#lag) if (atMs < sinceMs) this.#lag.delete(key)
   }
 
   sourceNotice(source: string, notice: SourceNotice): void {
     switch (notice.kind) {
       case 'connected':
-        this.#sourceConnected.set({ source }, notice.nodes > 0 ? 1 : 0)
-        if (notice.nodes > 0 && this.#away.delete(source)) {
+        if (notice.nodes === 0) {
+          this.#sourceAway(source, 'no node is connected')
+          return
+        }
+        this.#sourceConnected.set({ source }, 1)
+        if (this.#away.delete(source)) {
           this.log.info({ source, nodes: notice.nodes }, 'Source is back')
         }
         return
       case 'interrupted':
-        this.#sourceConnected.set({ source }, 0)
-        // One line when it goes, and one for each new reason; the retries are in the counters.
-        if (this.#away.get(source) !== notice.reason) {
-          this.log.warn({ source, reason: notice.reason }, 'Source is away, trying again')
-        }
-        this.#away.set(source, notice.reason)
+        this.#sourceAway(source, notice.reason)
         return
       case 'refused':
-        this.log.error({ source, reason: notice.reason }, 'Source refuses what is asked of it')
+        if (isNew(this.#refusals, source, notice.reason)) {
+          this.log.error({ source, reason: notice.reason }, 'Source refuses what is asked of it')
+        }
         return
       case 'reopened':
         this.#sourceReopened.inc({ source, reason: notice.reason })
+        if (notice.reason === 'schedule') this.#nodeStates.delete(source)
         return
       case 'rejected':
         this.#flowsRejected.inc({ source, reason: notice.reason }, notice.count)
         return
       case 'lost':
-        this.#flowsLost.inc({ source, node: notice.node, reason: notice.reason }, notice.count)
+        this.#flowsLost.inc(
+          { source, node: this.#nodes.valueOf(notice.node), reason: notice.reason },
+          notice.count,
+        )
         return
       case 'nodes': {
-        const { state, names, message } = notice
-        if (state !== 'connected') this.log.warn({ source, state, names, message }, 'Nodes changed')
+        const { state, count, names, message } = notice
+        this.#sourceNodeStates.inc({ source, state }, count)
+        const text = `${state} ${names.join()} ${message}`
+        if (state !== 'connected' && isNew(this.#nodeStates, source, text)) {
+          this.log.warn({ source, state, count, names, message }, 'Nodes changed')
+        }
         return
       }
       default:
         notice satisfies never
+    }
+  }
+
+  /** One line when it goes, and one for each new reason; the retries are in the counters. */
+  #sourceAway(source: string, reason: string): void {
+    this.#sourceConnected.set({ source }, 0)
+    if (isNew(this.#away, source, reason)) {
+      this.log.warn({ source, reason }, 'Source is away, trying again')
     }
   }
 
@@ -157,7 +190,7 @@ export class Telemetry {
 
   finding(finding: Finding): void {
     const { rule, severity, id, sentence } = finding
-    this.#findings.inc({ rule, api: finding.api?.name ?? '', severity })
+    this.#findings.inc({ rule, api: this.#apis.valueOf(finding.api?.name ?? ''), severity })
     this.log.warn({ rule, severity, id }, sentence)
   }
 
@@ -227,7 +260,7 @@ export class Telemetry {
     const ids = new Set(limits.map(({ id }) => id))
     for (const { id, api, evidence } of limits) {
       const before = this.#evidence.get(id)
-      const name = api?.name ?? ''
+      const name = this.#apis.valueOf(api?.name ?? '')
       const limited = evidence.limited - (before?.limited ?? 0)
       const passed = evidence.passed - (before?.passed ?? 0)
       if (limited > 0) this.#limitRequests.inc({ api: name, outcome: 'limited' }, limited)
@@ -259,6 +292,15 @@ export class Telemetry {
       ...(collect === undefined ? {} : { collect: collecting(collect) }),
     })
   }
+}
+
+/** Whether `text` was not logged yet; false for all after the first few. */
+function isNew(logged: Map<string, Set<string>>, source: string, text: string): boolean {
+  const texts = logged.get(source) ?? new Set()
+  logged.set(source, texts)
+  if (texts.has(text) || texts.size >= TEXTS_LOGGED_MAX) return false
+  texts.add(text)
+  return true
 }
 
 /** prom-client calls `collect` with the metric as `this`. */

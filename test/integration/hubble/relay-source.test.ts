@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as grpc from '@grpc/grpc-js'
@@ -23,10 +23,19 @@ interface RelayScript {
   readonly port?: number
   /** Serialises nothing: what the script writes are the message's bytes. */
   readonly raw?: boolean
+  readonly serverStatus?: (reply: grpc.sendUnaryData<unknown>) => void
 }
 
+const TWO_NODES = { num_connected_nodes: { value: 2 }, num_unavailable_nodes: { value: 0 } }
+
 /** A Hubble Relay on loopback; only what it says is scripted. `attempt` counts streams from 1. */
-async function startRelay({ getFlows, credentials, port = 0, raw = false }: RelayScript) {
+async function startRelay({
+  getFlows,
+  credentials,
+  port = 0,
+  raw = false,
+  serverStatus = (reply) => reply(null, TWO_NODES),
+}: RelayScript) {
   const server = new grpc.Server()
   onTestFinished(() => server.forceShutdown())
   const service = observerService()
@@ -39,8 +48,7 @@ async function startRelay({ getFlows, credentials, port = 0, raw = false }: Rela
   let attempts = 0
   server.addService(service, {
     GetFlows: (call: GetFlowsCall) => getFlows(call, ++attempts),
-    ServerStatus: (_: unknown, reply: grpc.sendUnaryData<unknown>) =>
-      reply(null, { num_connected_nodes: { value: 2 }, num_unavailable_nodes: { value: 0 } }),
+    ServerStatus: (_: unknown, reply: grpc.sendUnaryData<unknown>) => serverStatus(reply),
   })
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(
@@ -142,6 +150,64 @@ describe('a stream', () => {
     expect(attempts).toEqual([1, 2, 1, 2])
   })
 
+  it('backs off although the overlap comes again and again: that is no progress', async () => {
+    const relay = await startRelay({
+      getFlows: (call, attempt) => {
+        call.write(flow('a'))
+        if (attempt === 4) call.write(flow('b'))
+        call.end()
+      },
+    })
+    const attempts: number[] = []
+    const backoffMs = (attempt: number) => attempts.push(attempt) && 1
+    await read(relay.address, { backoffMs }, 2)
+    expect(attempts).toEqual([1, 2, 3])
+  })
+
+  it('was told as healthy in between, where every try fails but ServerStatus answers', async () => {
+    const relay = await startRelay({ getFlows: (call) => call.end() })
+    const isThirdTry = (() => {
+      let tries = 0
+      return (n: SourceNotice) => n.kind === 'interrupted' && ++tries === 3
+    })()
+    const options = { backoffMs: () => 1_500, statusEveryMs: 20 }
+    const { notices } = await read(relay.address, options, 1, isThirdTry)
+    const down = notices.slice(notices.findIndex(({ kind }) => kind === 'interrupted'))
+    expect(down.filter(({ kind }) => kind === 'connected').length).toBeLessThanOrEqual(2)
+  })
+
+  it('is given up, and opened on a new connection, when the server hangs', async () => {
+    const peers = new Set<string>()
+    const relay = await startRelay({
+      serverStatus: () => {},
+      getFlows: (call, attempt) => {
+        peers.add(call.getPeer())
+        if (attempt === 2) call.write(flow('a'))
+      },
+    })
+    const { flows, notices } = await read(relay.address, { statusDeadlineMs: 50 })
+    expect(flows).toEqual(['a'])
+    expect(peers.size).toBe(2)
+    const reasons = notices.flatMap((n) => (n.kind === 'interrupted' ? [n.reason] : []))
+    expect(new Set(reasons).size).toBe(1)
+  })
+
+  it('stays connected while flows come, although one node keeps the answer of ServerStatus back', async () => {
+    let answers = 0
+    const relay = await startRelay({
+      serverStatus: (reply) => void (answers++ === 0 && reply(null, TWO_NODES)),
+      getFlows: (call) => {
+        let n = 0
+        const timer = setInterval(() => call.write(flow(`f${n++}`, T + n)), 5)
+        call.on('cancelled', () => clearInterval(timer))
+      },
+    })
+    const { notices } = await read(relay.address, { statusDeadlineMs: 100 }, 150)
+    const kinds = new Set(notices.map(({ kind }) => kind))
+    expect(kinds).toEqual(new Set(['connected']))
+    expect(notices.length).toBeGreaterThan(2)
+  })
+
   it('is reopened on a schedule: a peer that was replaced is silent for old streams', async () => {
     const relay = await startRelay({
       getFlows: (call, attempt) => void call.write(flow(`f${attempt}`, T + attempt * 1_000)),
@@ -228,6 +294,21 @@ describe('TLS', () => {
     expect(nameless.flows).toEqual([])
     const anonymous = await read(relay.address, { tls: { ca, serverName } }, 1, isAway)
     expect(anonymous.flows).toEqual([])
+  })
+
+  it('takes up certificates that were renewed while the old ones failed', async () => {
+    const { ca, ...files } = makeCertificates()
+    const credentials = grpc.ServerCredentials.createSsl(null, [
+      { cert_chain: readFileSync(files.cert), private_key: readFileSync(files.key) },
+    ])
+    const relay = await startRelay({ credentials, getFlows: (call) => void call.write(flow('a')) })
+    const other = makeCertificates()
+    const tls = { ca: other.ca, serverName: 'ui.hubble-relay.cilium.io' }
+    const renew = (n: SourceNotice) => {
+      if (n.kind === 'interrupted') copyFileSync(ca, other.ca)
+      return false
+    }
+    expect((await read(relay.address, { tls }, 1, renew)).flows).toEqual(['a'])
   })
 
   it('fails at start for a file that is not there, which no retry mends', async () => {

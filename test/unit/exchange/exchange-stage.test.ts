@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -142,6 +144,18 @@ describe('unanswered and late', () => {
     expect(told).toMatchObject([{ outcome: 'unanswered', report: { status: 0, durationMs: -1 } }])
   })
 
+  it("does not take a late call's answer for another path's, where the client chose one id for all", () => {
+    const { feed, told, pass, drain } = run()
+    feed(httpRequest({ atMs: T, url: 'http://h/slow', ...id('a') }))
+    pass(30_000)
+    feed(httpResponse({ atMs: T + 40_000, code: 200, url: 'http://h/other', ...id('a') }))
+    drain()
+    expect(told.map((e) => [e.path, e.outcome, e.revises])).toEqual([
+      ['/slow', 'unanswered', false],
+      ['/other', 'answered', false],
+    ])
+  })
+
   it('tells a late answer again, under the same id', () => {
     const { feed, told, pass } = run()
     feed(httpRequest({ atMs: T, ...id('a') }))
@@ -279,6 +293,55 @@ describe('bad input', () => {
       httpResponse({ atMs: T, url: '', method: '', code: 200 }),
     )
     expect(told).toMatchObject([{ path: '', method: '', host: '' }])
+  })
+
+  it.each([
+    { why: 'an id and a path of each', url: (i: number) => `http://h/${i}`, id: String },
+    { why: 'one id for all', url: (i: number) => `http://h/${i}`, id: () => 'same' },
+    { why: 'no id', url: () => 'http://h/x', id: () => '' },
+  ])('a connection that is never answered is bounded, and stays cheap: $why', ({ url, id: of }) => {
+    const { stage, told } = run({ pendingMax: 100_000 })
+    const show = viewer()
+    const emit = (exchange: Exchange) => void told.push(exchange)
+    const tail = 'x'.repeat(3_000)
+    const startedMs = performance.now()
+    for (let i = 0; i < 5_000; i++) {
+      const flow = { atMs: T, direction: EGRESS, url: url(i) + tail, ...id(of(i)) }
+      stage.accept(show(httpRequest(flow)), emit)
+    }
+    expect(stage.held).toBeLessThanOrEqual(1_024)
+    expect(stage.held + told.length).toBe(5_000)
+    expect(stage.evicted).toBe(told.length)
+    // It was 10 ms a flow.
+    expect((performance.now() - startedMs) / 5_000).toBeLessThan(1)
+  })
+
+  it('a client that is heard by both proxies is bounded as well', () => {
+    const { stage } = run({ pendingMax: 100_000 })
+    const show = viewer()
+    for (let i = 0; i < 10_000; i++) {
+      const direction = i % 2 === 0 ? INGRESS : EGRESS
+      const call = { atMs: T, direction, clientPort: direction, ...id(String(i >> 1)) }
+      stage.accept(show(httpRequest(call)), () => {})
+    }
+    expect(stage.held).toBeLessThanOrEqual(1_024)
+  })
+
+  it('kept the query alive in memory with the path that was cut from it', () => {
+    const { stage } = run({ pendingMax: 100_000 })
+    const show = viewer()
+    const query = 'q'.repeat(100_000)
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    collectGarbage()
+    const before = process.memoryUsage().heapUsed
+    for (let i = 0; i < 2_000; i++) {
+      // Parsed, as a decoder makes it: a string of its own.
+      const url = Buffer.from(`http://orders.shop/orders/${i}?${query}`).toString()
+      stage.accept(show(httpRequest({ atMs: T, clientPort: i, url })), () => {})
+    }
+    collectGarbage()
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6)
   })
 
   it('keeps no query and no secret: identity headers leave hashed', () => {

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { type CaptureLine, readCapture } from '../../../src/hubble/capture-lines.ts'
+import { type CaptureLine, openCapture, readCapture } from '../../../src/hubble/capture-lines.ts'
 
 async function linesOf(chunks: readonly Buffer[]): Promise<CaptureLine[]> {
   const lines: CaptureLine[] = []
-  for await (const batch of readCapture('-', Readable.from(chunks))) lines.push(...batch)
+  for await (const batch of readCapture(Readable.from(chunks), '-')) lines.push(...batch)
   return lines
 }
 
@@ -26,10 +26,11 @@ describe('readCapture()', () => {
     expect(await linesOf([])).toEqual([])
   })
 
-  it('gives what an archive had before it breaks off, then says so', async () => {
+  it('gives what an archive had before it breaks off, then says so, once', async () => {
     const text = Buffer.from(Array.from({ length: 5_000 }, (_, i) => `{"n":${i}}`).join('\n'))
     const lines = await linesOf([gzipSync(text).subarray(0, 4_000)])
     expect(lines.at(-1)).toEqual({ rejected: 'malformed' })
+    expect(lines.at(-2)).toEqual({ text: `{"n":${lines.length - 2}}` })
     expect(lines.length).toBeGreaterThan(100)
     expect(lines[100]).toEqual({ text: '{"n":100}' })
   })
@@ -44,7 +45,8 @@ describe('readCapture()', () => {
   })
 
   it('says which file it cannot open', async () => {
-    const reading = readCapture('/nowhere/at-all.json', undefined).next()
-    await expect(reading).rejects.toThrow('Cannot read the capture /nowhere/at-all.json')
+    const signal = new AbortController().signal
+    const opening = openCapture('/nowhere/at-all.json', undefined, signal)
+    await expect(opening).rejects.toThrow('Cannot read the capture /nowhere/at-all.json')
   })
 })

@@ -77,6 +77,13 @@ describe('a line of a capture', () => {
     { why: 'a number where text belongs', line: '{"flow":{"uuid":7}}', reason: 'malformed' },
     { why: 'a broken time', line: '{"flow":{"time":"yesterday"}}', reason: 'malformed' },
     { why: 'a list where a message belongs', line: '{"flow":{"l7":[]}}', reason: 'malformed' },
+    {
+      why: 'a loss below nothing',
+      line: '{"lost_events":{"num_events_lost":"-5"}}',
+      reason: 'malformed',
+    },
+    { why: 'half a status', line: '{"flow":{"l7":{"http":{"code":200.5}}}}', reason: 'malformed' },
+    { why: 'half an enum', line: '{"flow":{"verdict":1.5}}', reason: 'malformed' },
     { why: 'an agent event', line: '{"agent_event":{"type":"X"}}', reason: 'unsupported' },
   ])('is refused with a reason: $why', ({ line, reason }) => {
     expect(messageOfLine(line)).toBe(reason)

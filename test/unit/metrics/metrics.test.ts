@@ -4,8 +4,8 @@ import { messageOfLine } from '../../../src/hubble/capture-source.ts'
 import { dropReasonName } from '../../../src/hubble/drop-reason.ts'
 import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
 import { statusClassOf } from '../../../src/metrics/api-metrics.ts'
-import { LabelBudget } from '../../../src/metrics/label-budget.ts'
 import { createNetworkMetrics } from '../../../src/metrics/network-metrics.ts'
+import { LabelBudget } from '../../../src/model/label-budget.ts'
 import { viewer } from '../../fixtures/hubble-flows.ts'
 
 describe('LabelBudget', () => {
@@ -68,4 +68,29 @@ it('counts drops, DNS answers and resets by workload', async () => {
     'weir_dns_responses_total{rcode="NXDOMAIN",source_namespace="",source_workload="reserved:world"',
   )
   expect(text).toContain(`weir_tcp_resets_total{${from},${world}} 1`)
+})
+
+it('texts of a capture reached labels unbounded, and with their control characters', async () => {
+  const registry = new Registry()
+  const overflows: string[] = []
+  const sink = createNetworkMetrics(registry, {
+    apisMax: 1,
+    operationsMax: 1,
+    workloadsMax: 5,
+    onOverflow: (label) => overflows.push(label),
+    dropReasonOf: dropReasonName,
+  })
+  const show = viewer()
+  for (let i = 0; i < 2_000; i++) {
+    const source = { namespace: `n\u001b[31m${i}`, pod_name: `p\u009b${i}` }
+    const dropped = { verdict: 'DROPPED', drop_reason_desc: 1_000 + i, Type: 'L3_L4', source }
+    const answer = { Type: 'L7', l7: { type: 'RESPONSE', dns: { rcode: i } }, destination: source }
+    for (const flow of [dropped, answer]) {
+      sink.accept(show(messageOfLine(JSON.stringify({ flow })) as FlowsMessage))
+    }
+  }
+  const text = await registry.metrics()
+  expect(text).not.toMatch(/[^\P{Cc}\n]/u)
+  expect(text.split('\n').length).toBeLessThan(2 * 300)
+  expect(new Set(overflows)).toEqual(new Set(['namespace', 'workload', 'reason', 'rcode']))
 })

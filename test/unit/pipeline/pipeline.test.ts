@@ -123,6 +123,15 @@ describe('Pipeline', () => {
     expect(calls.map((call) => call.outcome)).toEqual(['unanswered'])
   })
 
+  it("one node's clock in the future moved the time of all flows", () => {
+    const { pipeline, show } = build()
+    pipeline.advance(T)
+    const port = pipeline.port('relay', false)
+    port.flow(show(httpRequest({ atMs: T + 20 })))
+    port.flow(show(httpRequest({ atMs: T + 3_600_000, node: 'ahead' })))
+    expect(pipeline.eventMs).toBe(T + 20)
+  })
+
   it('shows a stage that loses inputs without a word', () => {
     const { pipeline, ledger, show } = build(naming(true))
     const port = pipeline.port('file', true)

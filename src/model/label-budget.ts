@@ -6,15 +6,15 @@ const CONTROL = /\p{Cc}/gu
 
 /**
  * Bounds the values of one label: the first `valuesMax` distinct ones stand for themselves, later
- * ones are `other`, and `onOverflow` hears of each. Values come from cluster objects, which others
- * can make in any number.
+ * ones are `other`, and `onOverflow` hears of each. Values come from cluster objects and captures,
+ * in which others can put any number of any text.
  */
 export class LabelBudget {
   readonly #known = new Set<string>()
   readonly #valuesMax: number
   readonly #onOverflow: () => void
 
-  constructor(valuesMax: number, onOverflow: () => void) {
+  constructor(valuesMax: number, onOverflow: () => void = () => {}) {
     this.#valuesMax = valuesMax
     this.#onOverflow = onOverflow
   }
