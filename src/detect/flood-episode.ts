@@ -11,6 +11,8 @@ export class FloodEpisode {
   lastMs: number
   /** Since when it is over its limit; 0: it is not. */
   overSinceMs = 0
+  /** It is over its limit, and it is too early to call it an abuse. */
+  isDoubted = false
   requests = 0
   serverErrors = 0
   told: Told | null = null

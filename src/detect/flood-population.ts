@@ -1,6 +1,7 @@
 import type { ApiState } from './api-table.ts'
 import { Crowd } from './crowd.ts'
 import { DecayedQuantiles } from './decayed-quantiles.ts'
+import { PastTotals } from './past-totals.ts'
 import type { Told } from './reporter.ts'
 import { BASELINE_HALF_LIFE_MS, type RuleContext } from './rule.ts'
 import type { FloodThresholds } from './rule-catalogue.ts'
@@ -10,8 +11,8 @@ export class FloodPopulation {
   readonly api: ApiState
   readonly crowd: Crowd
   incident: Told | null = null
-  /** Requests of all client-minutes that were learned from. */
-  total = 0
+  /** Requests of all client-minutes but those of abuses, in slot 0. */
+  readonly totals = new PastTotals(1)
   /** Quantiles of a client's minute, as of the last minute that ended; 0 before there are any. */
   p50 = 0
   p99 = 0

@@ -5,6 +5,7 @@ import { type CrowdMember, newMember } from './crowd.ts'
 import { FloodEpisode } from './flood-episode.ts'
 import { FloodPopulation } from './flood-population.ts'
 import { OwnMaxima } from './own-maxima.ts'
+import { PastTotals } from './past-totals.ts'
 import { addSample, rankOf, whereOf, whoOf } from './reporter.ts'
 import { PIN_MS, type Rule, type RuleContext, SAMPLE_EPOCH_MS, SAMPLES_A_CLIENT } from './rule.ts'
 import type { FloodThresholds, RuleDescription } from './rule-catalogue.ts'
@@ -37,8 +38,8 @@ export class RequestFlood implements Rule {
   readonly #minutes: Float64Array
   readonly #minuteCounts: Uint32Array
   readonly #ownMaxima: OwnMaxima
-  /** All requests learned of the client: its share of the API's. */
-  readonly #ownTotal: Float64Array
+  /** All requests of the client, but those of abuses: its share of the API's. */
+  readonly #ownTotals: PastTotals
   readonly #epochs: Float64Array
   readonly #samplesTaken: Uint8Array
 
@@ -53,7 +54,7 @@ export class RequestFlood implements Rule {
     this.#minutes = new Float64Array(statesMax)
     this.#minuteCounts = new Uint32Array(statesMax)
     this.#ownMaxima = new OwnMaxima(statesMax)
-    this.#ownTotal = new Float64Array(statesMax)
+    this.#ownTotals = new PastTotals(statesMax)
     this.#epochs = new Float64Array(statesMax)
     this.#samplesTaken = new Uint8Array(statesMax)
   }
@@ -114,7 +115,7 @@ export class RequestFlood implements Rule {
     this.#minutes[slot] = 0
     this.#minuteCounts[slot] = 0
     this.#ownMaxima.clear(slot)
-    this.#ownTotal[slot] = 0
+    this.#ownTotals.clear(slot)
     this.#epochs[slot] = 0
   }
 
@@ -141,11 +142,13 @@ export class RequestFlood implements Rule {
     this.#minuteCounts[slot] = 0
     if (requests === 0 || api.isFrozen(minute)) return
     const timeMs = minute * 60_000
-    const told = this.#episodes.get(slot)?.told ?? null
-    if (this.#context.reporter.isOngoing(told, timeMs)) return
+    const episode = this.#episodes.get(slot)
+    if (this.#context.reporter.isOngoing(episode?.told ?? null, timeMs)) return
     const population = this.#populationOf(api)
-    population.total += requests
-    this.#ownTotal[slot] = (this.#ownTotal[slot] ?? 0) + requests
+    population.totals.add(0, minute, requests)
+    this.#ownTotals.add(slot, minute, requests)
+    // A few minutes of a flood would raise the percentile, and with it the threshold, above the flood.
+    if (episode?.isDoubted === true) return
     if (requests < population.limitPerMinute) this.#ownMaxima.learn(slot, minute, requests)
     const epoch = Math.floor(timeMs / SAMPLE_EPOCH_MS)
     if (epoch > (this.#epochs[slot] ?? 0)) {
@@ -162,7 +165,8 @@ export class RequestFlood implements Rule {
     const episode = this.#episodes.get(slot)
     if (episode === undefined) return
     if (isCalm) this.#episodes.delete(slot)
-    else episode.overSinceMs = 0
+    episode.overSinceMs = 0
+    episode.isDoubted = false
   }
 
   /** Requests a window from which on this client is a flood. */
@@ -214,17 +218,26 @@ export class RequestFlood implements Rule {
     timeMs: number,
   ): boolean {
     const isInside = isInCluster(call)
-    const isGateway =
-      this.#t.dominantShare < 1 &&
-      (isInside || (call.client.kind === 'ip' && population.isWarm)) &&
-      population.total > 0 &&
-      (this.#ownTotal[slot] ?? 0) > this.#t.dominantShare * population.total
-    if (isGateway) return false
-    if (!isInside) return true
-    return (
-      timeMs - episode.overSinceMs >= this.#t.workloadSustainSeconds * 1_000 ||
-      episode.serverErrors > this.#t.harmShare * episode.requests
-    )
+    const mayBeGateway = isInside || (call.client.kind === 'ip' && population.isWarm)
+    episode.isDoubted = false
+    if (mayBeGateway && this.#isDominant(slot, population, Math.floor(timeMs / 60_000)))
+      return false
+    episode.isDoubted =
+      isInside &&
+      timeMs - episode.overSinceMs < this.#t.workloadSustainSeconds * 1_000 &&
+      episode.serverErrors <= this.#t.harmShare * episode.requests
+    return !episode.isDoubted
+  }
+
+  /** By the past, so that a flood does not look like a gateway because it is a great one; while there is none, by what there is. */
+  #isDominant(slot: number, { totals }: FloodPopulation, minute: number): boolean {
+    const { dominantShare } = this.#t
+    if (dominantShare >= 1) return false
+    totals.moveTo(0, minute)
+    this.#ownTotals.moveTo(slot, minute)
+    const past = totals.pastOf(0)
+    if (past > 0) return this.#ownTotals.pastOf(slot) > dominantShare * past
+    return this.#ownTotals.allOf(slot) > dominantShare * totals.allOf(0)
   }
 
   #tell(
@@ -239,6 +252,7 @@ export class RequestFlood implements Rule {
   ): void {
     addSample(episode.samples, call)
     this.#ownMaxima.dropRecent(subject.slot)
+    population.totals.takeRecent(0, this.#ownTotals.dropRecent(subject.slot))
     const { slot, api } = subject
     const { windowSeconds, operationShare } = this.#t
     const ownMax = this.#ownMaxima.maximumOf(slot)

@@ -56,7 +56,7 @@ const AUTH_BRUTEFORCE = {
 
 const REQUEST_FLOOD = {
   id: 'request-flood',
-  version: 1,
+  version: 2,
   kind: 'flood',
   summary: 'One client sends far more requests to an API than its clients do, and than it did.',
   thresholds: {

@@ -3,21 +3,22 @@ import type { LimitsInForce } from '../model/limit.ts'
 
 /** What Hubble writes in place of a value that the cluster's operator redacts. */
 const REDACTED = 'HUBBLE_REDACTED'
-const ENFORCED = /^enforce; r=([0-9a-f]+); c=[0-9a-fA-F:.]+$/
-const SHADOWED = /^r=([^;,\s]+); c=[0-9a-fA-F:.]+$/
+const ENFORCED = /^enforce; r=([0-9a-f]+); c=([0-9a-fA-F:.]+)$/
+const SHADOWED = /^r=([^;,\s]+); c=([0-9a-fA-F:.]+)$/
 const TOO_MANY = 429
 
 /**
  * Who refused a call, where a rate limit did. A mark counts only with a revision of ours that is in
- * force, on an answer that a limit can give: backends may send back what clients sent. Where values
- * are redacted the mark itself counts, as long as any limit is in force.
+ * force and the caller's own address, on an answer that a limit can give: backends may send back what
+ * clients sent. Where values are redacted the mark itself counts, as long as any limit is in force.
  */
 export function limiterOf(exchange: Exchange, limits: LimitsInForce): 'weir' | 'other' | null {
   const { status, weirMark } = exchange
   if (status !== TOO_MANY && !mayBeRefusedGrpc(exchange)) return null
   const redacted = weirMark === REDACTED && limits.revisions.size > 0
-  const revision = ENFORCED.exec(weirMark)?.[1]
-  if (redacted || (revision !== undefined && limits.revisions.has(revision))) return 'weir'
+  const [, revision = '', address = ''] = ENFORCED.exec(weirMark) ?? []
+  const isOurs = limits.revisions.has(revision) && isCallers(address, exchange)
+  if (redacted || isOurs) return 'weir'
   return status === TOO_MANY ? 'other' : null
 }
 
@@ -27,9 +28,19 @@ function mayBeRefusedGrpc({ status, method, protocol, weirMark }: Exchange): boo
   return status === 200 && weirMark !== '' && mayBeGrpc && !protocol.startsWith('HTTP/1')
 }
 
-/** Our shadow limit marked the call. Clients can send this header, so only a nonce in force counts. */
+/** Our shadow limit marked the call. Clients can send this header, and backends hand it on: only a nonce in force counts, with the caller's address. */
 export function isShadowed(exchange: Exchange, limits: LimitsInForce): boolean {
   if (exchange.weirShadow === '' || limits.nonces.size === 0) return false
-  const nonce = SHADOWED.exec(exchange.weirShadow)?.[1]
-  return nonce !== undefined && limits.nonces.has(nonce)
+  const [, nonce = '', address = ''] = SHADOWED.exec(exchange.weirShadow) ?? []
+  return limits.nonces.has(nonce) && isCallers(address, exchange)
+}
+
+/** Envoy keys on the connection's source, which Hubble shows too; where it does not, nothing is known against the mark. */
+function isCallers(address: string, { report, twin }: Exchange): boolean {
+  const seen = [report.sourceIp, twin?.sourceIp ?? ''].filter((ip) => ip !== '')
+  return seen.length === 0 || seen.some((ip) => plainAddress(ip) === plainAddress(address))
+}
+
+function plainAddress(ip: string): string {
+  return ip.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '')
 }

@@ -2,8 +2,10 @@ import { clientKeyOf } from '../model/api.ts'
 import type { ApiCall } from '../model/api-call.ts'
 import { Direction } from '../model/flow-view.ts'
 import type { Limit, LimitEffect, LimitState } from '../model/limit.ts'
+import { perSecondOf } from './bucket.ts'
 import { effectOf } from './effect.ts'
 import type { Proposal } from './proposal.ts'
+import { RecentCalls, recentFromMs } from './recent-calls.ts'
 
 /** Which rules a limit wants to stand in its CECs, or has there. */
 export type Standing = 'none' | 'shadow' | 'enforce'
@@ -36,6 +38,9 @@ export class ActiveLimit {
   readonly addresses: Set<string>
   /** Every address that it was ever keyed on: answers are told later than they were given. */
   readonly keyedOn: Set<string>
+  /** Addresses that turned out to be somebody else's, or nobody's: it is never keyed on them again. */
+  readonly lost = new Set<string>()
+  readonly bornMs: number
   sinceMs: number
   untilMs: number | null
   revision: string | null = null
@@ -48,11 +53,16 @@ export class ActiveLimit {
   passed = 0
   othersLimited = 0
   readonly #buckets = new Set<string>()
+  /** Addresses that came later, and from when on they are limited, too. */
+  readonly #newcomers = new Map<string, number>()
+  readonly #recentlyLimited = new RecentCalls()
+  readonly #recentlyPassed = new RecentCalls()
 
   constructor(origin: LimitOrigin, proposal: Proposal, untilMs: number) {
     this.id = origin.id
     this.finding = origin.finding
     this.mode = origin.mode
+    this.bornMs = origin.sinceMs
     this.sinceMs = origin.sinceMs
     this.proposal = proposal
     this.key = limitKeyOf(proposal)
@@ -65,12 +75,38 @@ export class ActiveLimit {
     return ENDED.includes(this.state)
   }
 
+  /** Keys the limit on one more address of its client. */
+  follow(address: string): void {
+    this.addresses.add(address)
+    this.keyedOn.add(address)
+    this.#newcomers.set(address, Number.POSITIVE_INFINITY)
+  }
+
+  get hasUnwritten(): boolean {
+    return [...this.#newcomers.values()].includes(Number.POSITIVE_INFINITY)
+  }
+
+  /** The rules of all its addresses stand, and act from `atMs` on. */
+  allWritten(atMs: number): void {
+    for (const [address, fromMs] of this.#newcomers) {
+      if (fromMs === Number.POSITIVE_INFINITY) this.#newcomers.set(address, atMs)
+    }
+  }
+
+  /** Counts a call that our rules refused, or would have. */
+  countLimited(call: ApiCall): void {
+    this.limited++
+    this.#recentlyLimited.add(call.exchange.report.startMs)
+  }
+
   /** Counts an answer that passed, from the window on. */
-  countPassed(call: ApiCall): void {
-    if (call.exchange.report.startMs < this.windowMs) return
+  countPassed(call: ApiCall, address: string): void {
+    const fromMs = Math.max(this.windowMs, this.#newcomers.get(address) ?? 0)
+    if (call.exchange.report.startMs < fromMs) return
     this.passed++
+    this.#recentlyPassed.add(call.exchange.report.startMs)
     if (this.#buckets.size < BUCKETS_MAX) {
-      this.#buckets.add(`${clientNodeOf(call)}\n${call.clientAddress}`)
+      this.#buckets.add(`${clientNodeOf(call)}\n${address}`)
     }
   }
 
@@ -83,6 +119,24 @@ export class ActiveLimit {
     this.passed = 0
     this.othersLimited = 0
     this.#buckets.clear()
+  }
+
+  /**
+   * How many calls a second the client tries for, as of `atMs`, with what we refuse; undefined where
+   * that is no more than the limit lets pass, so that the limit is not needed any more.
+   */
+  attemptsAbove(atMs: number): number | undefined {
+    const limited = this.#recentlyLimited.countAt(atMs)
+    const fromMs = Math.max(recentFromMs(atMs), this.sinceMs)
+    const seconds = Math.max(1, (atMs - fromMs) / 1_000)
+    const rate = (limited + this.#recentlyPassed.countAt(atMs)) / seconds
+    return limited > 0 && rate > perSecondOf(this.proposal.bucket) ? rate : undefined
+  }
+
+  /** The call is another client's: named in the same way, with another name. */
+  isOthers({ client }: ApiCall): boolean {
+    const own = this.proposal.client
+    return client.kind === own.kind && client.value !== own.value
   }
 
   /** `seconds`: how long the window is at least. */

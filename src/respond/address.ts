@@ -35,9 +35,12 @@ export class AddressList {
   }
 
   #add(entry: string): boolean {
-    const [address = '', length, ...rest] = entry.split('/')
+    const [written = '', length, ...rest] = entry.split('/')
+    const address = canonicalAddress(written)
+    if (address === undefined || rest.length > 0) return false
     const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-    if (canonicalAddress(address) === undefined || rest.length > 0) return false
+    // A network of mapped addresses is written in IPv6's bits; it is not clear which ones are meant.
+    if (length !== undefined && family === 'ipv4' && written.includes(':')) return false
     if (length === undefined) {
       this.#entries.addAddress(address, family)
       return true

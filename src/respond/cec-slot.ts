@@ -9,6 +9,7 @@ import { validateCec } from './validate-cec.ts'
 
 /** Rules that we wrote, kept a while after they were replaced: calls are told later than they were made. */
 export interface Epoch {
+  readonly service: ArmedService
   readonly revision: string | null
   /** Of the shadow rules; null where there were none. */
   readonly nonce: string | null
@@ -39,6 +40,8 @@ export class CecSlot {
   readonly service: ArmedService
   /** Newest last; the last one is what stands, or is being written. */
   readonly epochs: Epoch[] = []
+  /** The one that was written last, for all that is known. */
+  standingEpoch: Epoch | undefined
   /** Unix ms since when our inert filters stand there; undefined: not armed. */
   armedMs: number | undefined
   /** Why the last write failed; '' where it did not. */
@@ -113,6 +116,12 @@ export class CecSlot {
     return nowMs >= this.#retryMs && (haste === 'urgent' || nowMs >= this.#rewriteMs)
   }
 
+  /** Whether all that is wanted now stands there. */
+  get isCurrent(): boolean {
+    const plan = this.plan()
+    return !('refusal' in plan) && this.isWritten(plan.cec)
+  }
+
   isWritten(cec: Json): boolean {
     return canonicalJson(cec) === this.#text
   }
@@ -129,11 +138,15 @@ export class CecSlot {
     const standing = new Map<ActiveLimit, Standing>()
     for (const limit of this.limits) standing.set(limit, limit.wanted)
     const startedMs = nowMs()
-    this.#replaceEpoch(
-      { revision: plan.revision, nonce: this.#nonce, standing, replacedMs: 0 },
-      startedMs,
-    )
-    this.#pending = this.#write(plan.cec, standing, nowMs).finally(() => {
+    const epoch = {
+      service: this.service,
+      revision: plan.revision,
+      nonce: this.#nonce,
+      standing,
+      replacedMs: 0,
+    }
+    this.#replaceEpoch(epoch, startedMs)
+    this.#pending = this.#write(plan.cec, epoch, nowMs).finally(() => {
       this.#pending = undefined
     })
     return this.#pending
@@ -144,8 +157,12 @@ export class CecSlot {
     await this.#pending
   }
 
-  /** Forgets rules that have been replaced for a while, and tells whether there were any. */
+  /** Forgets limits that are over, and rules that were replaced a while ago; tells whether there were such rules. */
   prune(nowMs: number): boolean {
+    for (const limit of this.limits) {
+      const isDone = limit.ended && this.#pending === undefined && this.stands(limit, 'none')
+      if (isDone) this.limits.delete(limit)
+    }
     if (this.failure !== '') return false // What was replaced may stand there still.
     const before = this.epochs.length
     while (this.epochs.length > 1 && (this.epochs[0]?.replacedMs ?? 0) + GRACE_MS < nowMs) {
@@ -154,11 +171,7 @@ export class CecSlot {
     return this.epochs.length < before
   }
 
-  async #write(
-    cec: Json,
-    standing: ReadonlyMap<ActiveLimit, Standing>,
-    nowMs: () => number,
-  ): Promise<boolean> {
+  async #write(cec: Json, epoch: Epoch, nowMs: () => number): Promise<boolean> {
     try {
       await this.#options.target.write(cec as object)
     } catch (error) {
@@ -173,7 +186,8 @@ export class CecSlot {
     this.#attempt = 0
     this.failure = ''
     this.#text = canonicalJson(cec)
-    this.#standing = standing
+    this.standingEpoch = epoch
+    this.#standing = epoch.standing
     this.armedMs ??= nowMs()
     this.#rewriteMs = nowMs() + this.#options.minWriteIntervalMs
     for (const limit of this.limits) {
@@ -184,10 +198,20 @@ export class CecSlot {
 
   #replaceEpoch(epoch: Epoch, nowMs: number): void {
     const last = this.epochs.at(-1)
-    if (last?.revision === epoch.revision && last.nonce === epoch.nonce) this.epochs.pop()
+    if (haveSameRules(last, epoch)) this.epochs.pop()
     else if (last !== undefined) last.replacedMs = nowMs
     this.epochs.push(epoch)
-    if (this.epochs.length > EPOCHS_MAX) this.epochs.shift()
+    if (this.epochs.length <= EPOCHS_MAX) return
+    // While writes fail, the oldest may be the one that stands.
+    this.epochs.splice(haveSameRules(this.epochs[0], this.standingEpoch) ? 1 : 0, 1)
+  }
+
+  /** The clock went back: pauses that were counted by the old one are over. */
+  rewind(nowMs: number): void {
+    this.#retryMs = Number.NEGATIVE_INFINITY
+    this.#rewriteMs = Number.NEGATIVE_INFINITY
+    if (this.armedMs !== undefined) this.armedMs = Math.min(this.armedMs, nowMs)
+    for (const epoch of this.epochs) epoch.replacedMs = Math.min(epoch.replacedMs, nowMs)
   }
 
   #decisionsOf(limit: ActiveLimit): Decision[] {
@@ -208,4 +232,8 @@ export class CecSlot {
       },
     ]
   }
+}
+
+function haveSameRules(a: Epoch | undefined, b: Epoch | undefined): boolean {
+  return a !== undefined && a.revision === b?.revision && a.nonce === b.nonce
 }

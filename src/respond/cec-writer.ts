@@ -102,6 +102,14 @@ export class CecWriter {
     }
   }
 
+  /** The clock went back to `nowMs`: nothing waits for a time of the old one. */
+  rewind(nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#readNotBeforeMs = Number.NEGATIVE_INFINITY
+    this.#recentWritesMs.length = 0
+    for (const slot of this.#slots.values()) slot.rewind(nowMs)
+  }
+
   /** Finds what an earlier process left, and takes its limits back. Does not reject: it is tried again. */
   readBack(): Promise<void> {
     this.#reading ??= this.#readBack().finally(() => {
@@ -169,7 +177,7 @@ export class CecWriter {
     if (!free && !this.#withinBudget()) return false
     this.#recentWritesMs.push(this.#nowMs)
     this.writes++
-    const before = slot.epochs.at(-1)
+    const before = slot.standingEpoch
     const writing = slot.write(plan, () => this.#nowMs)
     this.#inForce = undefined // Answers may come before the write is acknowledged.
     const stands = await writing

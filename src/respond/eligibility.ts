@@ -14,6 +14,8 @@ export interface ServiceFacts {
   readonly routes: readonly unknown[]
   /** Addresses of the Service's endpoints. */
   readonly endpointAddresses: readonly string[]
+  /** Who called it in the last day from outside of pods, as far as flows show; absent: nobody seen. */
+  readonly outsideCaller?: string
 }
 
 export type IneligibleCode =
@@ -27,6 +29,7 @@ export type IneligibleCode =
   | 'lb_l7'
   | 'port'
   | 'gamma'
+  | 'outside_client'
   | 'other_cec'
   | 'name_taken'
   | 'gitops'
@@ -103,6 +106,9 @@ export function serviceProblems(
   if (wrongPort !== undefined) add('port', wrongPort)
   if (facts.routes.some((route) => hasParent(route, place.namespace, place.service))) {
     add('gamma', 'is the parent of a route (GAMMA): Cilium owns its CEC')
+  }
+  if (facts.outsideCaller !== undefined) {
+    add('outside_client', `is called by ${facts.outsideCaller}, which is no pod: it would get 500s`)
   }
   return [...problems, ...cecs]
 }

@@ -2,8 +2,10 @@ import { type Client, clientKeyOf } from '../model/api.ts'
 import type { Finding } from '../model/finding.ts'
 import type { Limit } from '../model/limit.ts'
 import { ActiveLimit, limitKeyOf } from './active-limit.ts'
+import { canonicalAddress } from './address.ts'
 import { limitIdOf } from './plan.ts'
 import type { Proposal, RefusalCode } from './proposal.ts'
+import { sentenceOf } from './sentence.ts'
 
 /** What Weir may have in the cluster at most. */
 export interface LimitBudgets {
@@ -29,6 +31,8 @@ export type BookRefusalCode =
   | 'budget_clients'
   | 'budget_cecs'
 
+const NO_LIMIT: ReadonlySet<ActiveLimit> = new Set()
+
 /** All limits by id, and the active ones by key and by address. Tells of each change. */
 export class LimitBook {
   readonly refused = new Map<BookRefusalCode, number>()
@@ -40,6 +44,7 @@ export class LimitBook {
   readonly #byId = new Map<string, ActiveLimit | Limit>()
   readonly #activeByKey = new Map<string, ActiveLimit>()
   readonly #byAddress = new Map<string, Set<ActiveLimit>>()
+  readonly #byClient = new Map<string, Set<ActiveLimit>>()
 
   constructor(budgets: LimitBudgets, onLimit: (limit: Limit) => void) {
     this.#budgets = budgets
@@ -56,9 +61,19 @@ export class LimitBook {
     return [...this.#activeByKey.values()]
   }
 
-  /** Active limits that are keyed on the address. */
-  byAddress(address: string): ReadonlySet<ActiveLimit> | undefined {
-    return this.#byAddress.get(address)
+  /** Active limits that are, or were, keyed on the address, in whatever form it is written. */
+  byAddress(address: string): ReadonlySet<ActiveLimit> {
+    if (this.#byAddress.size === 0) return NO_LIMIT
+    // Only IPv6 has more than one form.
+    const key = address.includes(':') ? (canonicalAddress(address) ?? '') : address
+    return this.#byAddress.get(key) ?? NO_LIMIT
+  }
+
+  /** Active limits on the client, wherever it calls from. */
+  ofClient({ kind, value }: Pick<Client, 'kind' | 'value'>): readonly ActiveLimit[] {
+    const limits = this.#byClient.get(value)
+    if (limits === undefined) return []
+    return [...limits].filter(({ proposal }) => proposal.client.kind === kind)
   }
 
   /** The active limit that the finding would cause again. */
@@ -103,7 +118,8 @@ export class LimitBook {
     this.#byId.delete(limit.id)
     this.#byId.set(limit.id, limit)
     this.#activeByKey.set(limit.key, limit)
-    for (const address of limit.addresses) this.#index(address, limit)
+    for (const address of limit.addresses) index(this.#byAddress, address, limit)
+    index(this.#byClient, limit.proposal.client.value, limit)
     this.#onLimit(limit.toLimit())
   }
 
@@ -111,11 +127,8 @@ export class LimitBook {
   changed(limit: ActiveLimit): void {
     if (limit.ended && this.#activeByKey.get(limit.key) === limit) {
       this.#activeByKey.delete(limit.key)
-      for (const address of limit.keyedOn) {
-        const others = this.#byAddress.get(address)
-        others?.delete(limit)
-        if (others?.size === 0) this.#byAddress.delete(address)
-      }
+      for (const address of limit.keyedOn) unindex(this.#byAddress, address, limit)
+      unindex(this.#byClient, limit.proposal.client.value, limit)
       this.#evict()
     }
     this.#onLimit(limit.toLimit())
@@ -126,18 +139,19 @@ export class LimitBook {
     const before = limit.addresses.size
     for (const address of addresses) {
       if (limit.addresses.size >= this.#budgets.addressesMax) break
-      limit.addresses.add(address)
-      limit.keyedOn.add(address)
-      this.#index(address, limit)
+      if (limit.lost.has(address) || limit.addresses.has(address)) continue
+      limit.follow(address)
+      index(this.#byAddress, address, limit)
     }
     return limit.addresses.size > before
   }
 
   /** A limit that will not be. Told once for each reason, however often the finding comes. */
-  refuse(finding: Finding, code: BookRefusalCode, reason: string, atMs: number): void {
+  refuse(finding: Finding, code: BookRefusalCode, why: string, atMs: number): void {
     const { client, suggestion } = finding
     if (client === null || suggestion === null) return
     this.refused.set(code, (this.refused.get(code) ?? 0) + 1)
+    const reason = sentenceOf(why)
     const id = this.idFor(finding.id)
     const known = this.#byId.get(id)
     if (known !== undefined && known.reason === reason) return
@@ -146,12 +160,6 @@ export class LimitBook {
     this.#byId.set(id, limit)
     this.#evict()
     this.#onLimit(limit)
-  }
-
-  #index(address: string, limit: ActiveLimit): void {
-    const limits = this.#byAddress.get(address) ?? new Set()
-    limits.add(limit)
-    this.#byAddress.set(address, limits)
   }
 
   #evict(): void {
@@ -164,6 +172,20 @@ export class LimitBook {
       over--
     }
   }
+}
+
+type LimitIndex = Map<string, Set<ActiveLimit>>
+
+function index(by: LimitIndex, key: string, limit: ActiveLimit): void {
+  const limits = by.get(key) ?? new Set()
+  limits.add(limit)
+  by.set(key, limits)
+}
+
+function unindex(by: LimitIndex, key: string, limit: ActiveLimit): void {
+  const limits = by.get(key)
+  limits?.delete(limit)
+  if (limits?.size === 0) by.delete(key)
 }
 
 function refusedLimit(

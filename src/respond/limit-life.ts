@@ -1,11 +1,13 @@
 import type { Finding } from '../model/finding.ts'
 import type { LimitEffect } from '../model/limit.ts'
 import { ActiveLimit } from './active-limit.ts'
+import { perSecondOf } from './bucket.ts'
 import type { CecSlot } from './cec-slot.ts'
 import { type CecWriter, unmetOf, type WriterListener } from './cec-writer.ts'
 import type { BookRefusalCode, LimitBook } from './limit-book.ts'
 import { LimitHistory } from './limit-history.ts'
 import type { Proposal } from './proposal.ts'
+import { sentenceOf } from './sentence.ts'
 
 /** How long the stages of a limit's life take, in ms. */
 export interface LimitStages {
@@ -28,14 +30,18 @@ export interface LimitLifeOptions {
   readonly writer: CecWriter
 }
 
-/** Flows may be told this much later than they were: then a judgement does without them. */
-const LAG_MAX_MS = 10_000
+/** Flows that are older than this do not tell that an abuse goes on: without flows each limit ends. */
+const STALE_MS = 60_000
 
 /** Moves limits from state to state. Pure but for the writer, which is told what is wanted. */
 export class LimitLife implements WriterListener {
   readonly history = new LimitHistory()
+  /** Limits that were given more time, because the abuse went on. */
+  renewed = 0
   readonly #options: LimitLifeOptions
   #nowMs = 0
+  /** What happened until then has been seen: flows are told late, and no clock is right. */
+  #seenMs = 0
 
   constructor(options: LimitLifeOptions) {
     this.#options = options
@@ -81,12 +87,22 @@ export class LimitLife implements WriterListener {
 
   advance(eventMs: number, nowMs: number): void {
     this.#nowMs = nowMs
-    for (const limit of this.#options.book.active()) this.#step(limit, eventMs)
+    // A node whose clock is ahead must not make us judge what has not been told yet.
+    this.#seenMs = Math.min(eventMs, nowMs)
+    for (const limit of this.#options.book.active()) this.#step(limit)
   }
 
   /** Takes the limit back for good. Its rules go with the next write. */
   revert(limit: ActiveLimit, reason: string, effect: LimitEffect = limit.effect): void {
     this.#end(limit, 'reverted', reason, effect)
+  }
+
+  /** The address is not, or not only, the client's: no limit on it may stand. */
+  dropAddress(limit: ActiveLimit, address: string, why: string): void {
+    limit.lost.add(address)
+    if (limit.ended || !limit.addresses.delete(address)) return
+    if (limit.addresses.size === 0) this.revert(limit, `its last address, ${address}, ${why}`)
+    else this.#options.book.changed(limit)
   }
 
   /** Somebody else was hit by the rules of this limit. */
@@ -97,6 +113,11 @@ export class LimitLife implements WriterListener {
   }
 
   written(slot: CecSlot, revision: string | null, refilled: boolean): void {
+    const newcomers = [...slot.limits].filter(({ hasUnwritten }) => hasUnwritten)
+    if (newcomers.length > 0 && slot.isCurrent) {
+      const actsMs = this.#nowMs + this.#options.stages.settleMs
+      for (const limit of newcomers) limit.allWritten(actsMs)
+    }
     for (const limit of slot.limits) {
       const cleared = limit.trouble !== ''
       limit.trouble = ''
@@ -122,10 +143,10 @@ export class LimitLife implements WriterListener {
     for (const limit of unmetOf(slot)) this.revert(limit, `${slot.name}: ${reason}`)
   }
 
-  #step(limit: ActiveLimit, eventMs: number): void {
+  #step(limit: ActiveLimit): void {
     const { mode, stages } = this.#options
     if (limit.untilMs !== null && this.#nowMs >= limit.untilMs) {
-      this.#expire(limit)
+      if (!this.#renew(limit)) this.#expire(limit)
     } else if (mode === 'observe') {
       return
     } else if (limit.state === 'proposed' && limit.wanted === 'none') {
@@ -134,7 +155,7 @@ export class LimitLife implements WriterListener {
       })
       if (armed) this.#want(limit, 'shadow', 'its shadow is being written')
     } else if (limit.state === 'shadow' && limit.wanted === 'shadow') {
-      if (!this.#isPast(limit.windowMs + stages.shadowMs, eventMs)) return
+      if (this.#seenMs < limit.windowMs + stages.shadowMs) return
       if (limit.limited === 0) {
         this.history.block(
           limit.key,
@@ -151,7 +172,7 @@ export class LimitLife implements WriterListener {
         this.#want(limit, 'enforce', `its shadow marked ${limit.limited} calls of the client`)
       }
     } else if (limit.state === 'enforced') {
-      this.#judge(limit, eventMs)
+      this.#judge(limit)
     }
   }
 
@@ -177,12 +198,11 @@ export class LimitLife implements WriterListener {
     return true
   }
 
-  #judge(limit: ActiveLimit, eventMs: number): void {
-    const { judgeMs } = this.#options.stages
-    const mark = judgeMs[limit.judged]
-    if (mark === undefined || !this.#isPast(limit.windowMs + mark, eventMs)) return
+  #judge(limit: ActiveLimit): void {
+    const mark = this.#options.stages.judgeMs[limit.judged]
+    if (mark === undefined || this.#seenMs < limit.windowMs + mark) return
     limit.judged++
-    const seconds = Math.max(mark, eventMs - limit.windowMs) / 1_000
+    const seconds = (this.#seenMs - limit.windowMs) / 1_000
     const effect = limit.verdict(seconds)
     const counted = `${limit.limited} refused, ${limit.passed} passed in ${seconds.toFixed(1)} s`
     if (effect === 'ineffective') {
@@ -196,12 +216,32 @@ export class LimitLife implements WriterListener {
     this.#options.book.changed(limit)
   }
 
+  /**
+   * Gives the limit its next, longer time where the client still tries for more than it lets pass:
+   * detection does not see the calls that we refuse, and tells an abuse that goes on only once.
+   */
+  #renew(limit: ActiveLimit): boolean {
+    if (limit.state !== 'enforced' || limit.wanted !== 'enforce') return false
+    if (this.#nowMs - this.#seenMs > STALE_MS) return false
+    const rate = limit.attemptsAbove(this.#seenMs)
+    if (rate === undefined) return false
+    const ttlMs = this.#ttlMs(limit.key, this.#nowMs)
+    this.history.inForce(limit.key, this.#nowMs)
+    this.renewed++
+    limit.untilMs = this.#nowMs + ttlMs
+    const passes = perSecondOf(limit.proposal.bucket)
+    limit.reason =
+      `it goes on: ${rate.toFixed(1)} calls a second in the last minute, ${passes.toFixed(1)} pass; ` +
+      `stands for another ${ttlMs / 1_000} s`
+    this.#options.book.changed(limit)
+    return true
+  }
+
   #expire(limit: ActiveLimit): void {
     if (limit.state === 'proposed') {
       this.#end(limit, 'expired', 'it never came into force', limit.effect)
     } else if (limit.state === 'shadow') {
-      const effect = limit.limited === 0 ? 'not_needed' : limit.effect
-      this.#end(limit, 'expired', `its shadow marked ${limit.limited} calls`, effect)
+      this.#end(limit, 'expired', `its shadow marked ${limit.limited} calls`, limit.effect)
     } else {
       const counted = `${limit.limited} refused, ${limit.passed} passed`
       this.#end(limit, 'expired', `its time is over: ${counted}`, limit.effect)
@@ -216,17 +256,13 @@ export class LimitLife implements WriterListener {
   ): void {
     if (limit.ended) return
     limit.state = state
-    limit.reason = reason
+    limit.reason = sentenceOf(reason)
     limit.effect = effect
     limit.wanted = 'none'
     limit.trouble = ''
     limit.untilMs = null
     limit.sinceMs = this.#nowMs
     this.#options.book.changed(limit)
-  }
-
-  #isPast(atMs: number, eventMs: number): boolean {
-    return eventMs >= atMs || this.#nowMs >= atMs + LAG_MAX_MS
   }
 
   #slotsOf(limit: ActiveLimit): CecSlot[] {

@@ -23,7 +23,8 @@ import {
 export const OPERATIONS_MAX = 50
 /** Buckets of one RouteConfiguration; looked up by hash. */
 export const DESCRIPTORS_MAX = 1_000
-export const CEC_BYTES_MAX = 512 * 1_024
+/** As canonical JSON. `kubectl apply` keeps a copy in an annotation, and those may have 256 KiB. */
+export const CEC_BYTES_MAX = 200 * 1_024
 
 /** One limit on one Service. */
 export interface Decision {

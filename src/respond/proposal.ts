@@ -14,6 +14,7 @@ import {
 } from './eligibility.ts'
 import { type LimitedOperation, limitedOperationOf } from './limited-operation.ts'
 import type { ArmedService } from './scaffold.ts'
+import { sentenceOf } from './sentence.ts'
 
 /** What is asked for: the part of a finding that a limit is made of. */
 export interface LimitRequest {
@@ -175,5 +176,5 @@ function addressesOf(client: Client): readonly string[] {
 }
 
 function refuse(code: RefusalCode, refusal: string): Refusal {
-  return { code, refusal }
+  return { code, refusal: sentenceOf(refusal) }
 }

@@ -5,13 +5,21 @@ import type { Finding } from '../model/finding.ts'
 import { type Limit, type LimitsInForce, NO_LIMITS } from '../model/limit.ts'
 import type { Sink } from '../pipeline/contract.ts'
 import type { Component } from '../runtime/lifecycle.ts'
+import type { ActiveLimit } from './active-limit.ts'
 import { AddressList } from './address.ts'
 import type { CecTarget } from './cec-target.ts'
 import { CecWriter } from './cec-writer.ts'
-import { serviceProblems } from './eligibility.ts'
+import {
+  backendProblem,
+  isOptedIn,
+  limitableAddresses,
+  type ServiceFacts,
+  serviceProblems,
+} from './eligibility.ts'
 import { createEvidence } from './evidence.ts'
 import { LimitBook, type LimitBudgets } from './limit-book.ts'
 import { LimitLife, type LimitStages } from './limit-life.ts'
+import { OutsideCallers } from './outside-callers.ts'
 import { type ProposalContext, proposeLimit } from './proposal.ts'
 
 /** Outcomes of the responder's sink: it looks at every call, and sheds none. */
@@ -44,6 +52,10 @@ interface ResponderCounts {
   readonly withoutLimit: number
   /** Findings that a limit was already there for. */
   readonly repeated: number
+  /** Limits that were given more time, because the abuse went on. */
+  readonly renewed: number
+  /** Marks of ours on calls that our rules cannot have hit: echoed, handed on, or forged. */
+  readonly strayMarks: number
   readonly refused: { readonly [code: string]: number }
   readonly writes: number
   readonly writeErrors: number
@@ -83,6 +95,10 @@ const BUDGETS: LimitBudgets = {
   addressesMax: 20,
   endedMax: 500,
 }
+/** A clock that is set back by no more than this only stands still meanwhile. */
+const CLOCK_STEP_MS = 10_000
+/** Addresses that a limit may have had in its life, as a multiple of those that it may have at once. */
+const EVER_KEYED_MAX = 4
 /** How often Services under limits are looked at again: another CEC may have come. */
 const RECHECK_MS = 10_000
 
@@ -112,7 +128,7 @@ export function createResponder(options: ResponderOptions): Responder {
   }
   const context: ProposalContext = {
     targetsOf: options.targetsOf,
-    factsOf: options.factsOf,
+    factsOf,
     protect: new AddressList(options.protect ?? []),
     addressesMax: budgets.addressesMax,
     unseenNamespace: 'refuse',
@@ -127,12 +143,20 @@ export function createResponder(options: ResponderOptions): Responder {
     onError,
   })
   const life = new LimitLife({ mode, stages, book, writer })
-  const evidence = createEvidence(book, writer, life)
+  const evidence = createEvidence({ book, writer, life, factsOf, onNewAddress: follow })
+  const outside = new OutsideCallers()
   let nowMs = 0
   let recheckedMs = 0
   let paused = false
   let findings = 0
   let withoutLimit = 0
+
+  function factsOf(namespace: string, service: string): ServiceFacts {
+    const facts = options.factsOf(namespace, service)
+    const destinations = [`${namespace}/${service}`, ...facts.endpointAddresses]
+    const outsideCaller = outside.callerOf(destinations, nowMs)
+    return outsideCaller === undefined ? facts : { ...facts, outsideCaller }
+  }
 
   function finding(told: Finding): void {
     findings++
@@ -157,10 +181,32 @@ export function createResponder(options: ResponderOptions): Responder {
 
   function advance(eventMs: number, wallMs: number): void {
     if (!Number.isFinite(wallMs)) return // The input ended; `stop` takes everything back.
-    nowMs = wallMs
+    if (wallMs < nowMs - CLOCK_STEP_MS) rewind(wallMs)
+    nowMs = Math.max(nowMs, wallMs)
     if (nowMs - recheckedMs >= RECHECK_MS) recheck()
-    life.advance(Number.isFinite(eventMs) ? eventMs : wallMs, wallMs)
-    if (mode !== 'observe') writer.advance(wallMs, paused ? 'urgent' : 'paced')
+    life.advance(Number.isFinite(eventMs) ? eventMs : nowMs, nowMs)
+    if (mode !== 'observe') writer.advance(nowMs, paused ? 'urgent' : 'paced')
+  }
+
+  /** By a clock that went back each limit would outlive its time, and wait as long to be undone. */
+  function rewind(wallMs: number): void {
+    const seconds = Math.round((nowMs - wallMs) / 1_000)
+    nowMs = wallMs
+    recheckedMs = wallMs
+    revertAll(`the clock went back by ${seconds} s`)
+    writer.rewind(wallMs)
+  }
+
+  /** A pod was started anew, or another one: the limit goes with its client, where it may. */
+  function follow(limit: ActiveLimit, address: string): void {
+    if (limit.addresses.size >= budgets.addressesMax || limit.lost.has(address)) return
+    if (limit.keyedOn.size >= EVER_KEYED_MAX * budgets.addressesMax) return
+    const keys = limitableAddresses([address], context)
+    if ('code' in keys) return
+    const isBackend = limit.proposal.places.some(({ namespace, service }) => {
+      return backendProblem(keys.addresses, factsOf(namespace, service)) !== undefined
+    })
+    if (!isBackend && book.widen(limit, keys.addresses)) book.changed(limit)
   }
 
   /** Takes back what has become somebody else's to decide. */
@@ -170,9 +216,15 @@ export function createResponder(options: ResponderOptions): Responder {
       const { namespace, service } = slot.service
       const acting = [...slot.limits].filter((limit) => !limit.ended)
       if (acting.length === 0) continue
-      const [problem] = serviceProblems(slot.service, options.factsOf(namespace, service))
-      if (problem === undefined) continue
-      for (const limit of acting) life.revert(limit, problem.message)
+      const facts = factsOf(namespace, service)
+      const [problem] = serviceProblems(slot.service, facts)
+      const optedOut =
+        isOptedIn(facts) === true ? undefined : `${namespace} is not opted in any more`
+      for (const limit of acting) {
+        const why = problem ?? backendProblem([...limit.addresses], facts)
+        const reason = why?.message ?? optedOut
+        if (reason !== undefined) life.revert(limit, reason)
+      }
     }
   }
 
@@ -183,7 +235,10 @@ export function createResponder(options: ResponderOptions): Responder {
   return {
     name: 'respond',
     sink: {
-      accept: (call) => evidence.accept(call),
+      accept(call) {
+        outside.see(call)
+        return evidence.accept(call)
+      },
       advance,
     },
     finding,
@@ -196,16 +251,14 @@ export function createResponder(options: ResponderOptions): Responder {
       if (mode !== 'observe') writer.advance(nowMs, 'urgent')
     },
     addressGone(address) {
-      for (const limit of book.active()) {
-        if (!limit.addresses.delete(address)) continue
-        if (limit.addresses.size === 0) life.revert(limit, 'its last address is gone')
-        else book.changed(limit)
-      }
+      for (const limit of book.byAddress(address)) life.dropAddress(limit, address, 'is gone')
     },
     counts: () => ({
       findings,
       withoutLimit,
       repeated: book.repeated,
+      renewed: life.renewed,
+      strayMarks: evidence.strayMarks,
       refused: Object.fromEntries(book.refused),
       writes: writer.writes,
       writeErrors: writer.writeErrors,

@@ -134,6 +134,30 @@ describe('request-flood', () => {
     expect(new Set(findings.map(({ id }) => id)).size).toBe(found)
   })
 
+  it.each([150, 600, 3_000, 12_000])(
+    'finds a workload that sends %i a minute, however far that is above all others together',
+    (perMinute) => {
+      const bot = { kind: 'workload', client: 'shop/bot' } as const
+      const flood = (at: number) => burst(perMinute * 8, 480, { at, ...bot })
+      const calls = inOrder(ordinaryLife(0, 130), flood(HOUR), flood(2 * HOUR))
+      const findings = findingsOf(calls)
+      expect(new Set(findings.map(({ id }) => id)).size).toBe(2)
+      for (const { threshold, baseline, client } of findings) {
+        expect([threshold, client?.value]).toEqual([120, 'shop/bot'])
+        expect(baseline['p99']).toBeLessThan(10)
+      }
+    },
+  )
+
+  it('is not excused by its own first minutes, where few clients have taught anything', () => {
+    const quiet = Array.from({ length: 12 }, (_, i) =>
+      burst(5 * 50, 3_000, { at: i, client: `198.51.100.${i}` }),
+    )
+    const flood = burst(600 * 8, 480, { at: 2_400, kind: 'workload', client: 'shop/bot' })
+    const [finding] = findingsOf(inOrder(...quiet, flood))
+    expect(finding).toMatchObject({ client: { value: 'shop/bot' }, baseline: { p99: 5 } })
+  })
+
   it.each([
     { why: 'a workload', who: { kind: 'workload', client: 'ingress/gateway' } },
     { why: 'a node that stands for others', who: { client: '10.0.0.1', reserved: 'remote-node' } },

@@ -208,7 +208,7 @@ describe('limits', () => {
   const limits = { revisions: new Set(['9c41d07e']), nonces: new Set(['5be2a91f']) }
   it('makes a refused call a limited one, and says by whom', () => {
     const ours = call(
-      exchange({ weirMark: 'enforce; r=9c41d07e; c=1.1.1.1' }, { status: 429 }),
+      exchange({ weirMark: 'enforce; r=9c41d07e; c=192.0.2.1' }, { status: 429 }),
       undefined,
       limits,
     )
@@ -217,7 +217,7 @@ describe('limits', () => {
     expect([others.outcome, others.limitedBy]).toEqual(['limited', 'other'])
   })
   it('marks what a shadow limit would have refused, and nothing else', () => {
-    const marked = call(exchange({ weirShadow: 'r=5be2a91f; c=1.1.1.1' }), undefined, limits)
+    const marked = call(exchange({ weirShadow: 'r=5be2a91f; c=192.0.2.1' }), undefined, limits)
     expect([marked.wouldLimit, marked.outcome, marked.limitedBy]).toEqual([true, 'answered', null])
     expect(call(exchange({ outcome: 'unanswered' }), undefined, limits).outcome).toBe('unanswered')
   })

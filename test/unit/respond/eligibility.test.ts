@@ -102,7 +102,7 @@ describe('serviceProblems()', () => {
 })
 
 describe('limitableAddresses()', () => {
-  const protect = new AddressList(['10.0.1.0/24', '192.0.2.7', 'fd00::/8'])
+  const protect = new AddressList(['10.0.1.0/24', '192.0.2.7', 'fd00::/8', '::ffff:192.0.2.8'])
   it.each([
     ['no_address', []],
     ['too_many_addresses', ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4']],
@@ -115,6 +115,7 @@ describe('limitableAddresses()', () => {
     ['protected_address', ['0.0.0.0']],
     ['protected_address', ['10.0.0.1', '10.0.1.9']],
     ['protected_address', ['192.0.2.7']],
+    ['protected_address', ['192.0.2.8']],
     ['protected_address', ['FD00::1']],
     ['protected_address', ['::ffff:10.0.1.9']],
   ])('%s: %j', (code, addresses) => {
@@ -127,8 +128,8 @@ describe('limitableAddresses()', () => {
     })
   })
   it('refuses a protect list that protects nothing', () => {
-    expect(() => new AddressList(['10.0.0.0/33', 'node-1', '10.0.0.1'])).toThrow(
-      'Cannot protect 10.0.0.0/33, node-1: neither an address nor a CIDR',
+    expect(() => new AddressList(['10.0.0.0/33', 'node-1', '::ffff:0:0/96', '10.0.0.1'])).toThrow(
+      'Cannot protect 10.0.0.0/33, node-1, ::ffff:0:0/96: neither an address nor a CIDR',
     )
   })
 })

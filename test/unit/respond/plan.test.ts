@@ -12,7 +12,14 @@ import { cecYaml } from '../../../src/respond/cec-yaml.ts'
 import { EVERY_CALL } from '../../../src/respond/limited-operation.ts'
 import { type Decision, planOf } from '../../../src/respond/plan.ts'
 import { validateCec } from '../../../src/respond/validate-cec.ts'
-import { bucketOf, decisionOf, operationOf, POST_ORDER_MATCH, SERVICE } from './samples.ts'
+import {
+  bucketOf,
+  decisionOf,
+  operationOf,
+  POST_ORDER_MATCH,
+  SERVICE,
+  wholeApi,
+} from './samples.ts'
 
 const NONCE = '5be2a91f'
 const SLUG = 'get-orders-id-'
@@ -47,6 +54,14 @@ describe('planOf()', () => {
       decisionOf({ id: 'limit-4', mode: 'shadow', addresses: ['2001:db8::7'] }),
     ]
     await expect(cecYaml(cecOf(decisions, service))).toMatchFileSnapshot('golden/both.yaml')
+  })
+
+  it('writes one budget for all operations of an API, beside a shadow on one of them', async () => {
+    const decisions = [
+      decisionOf({ operation: wholeApi(), bucket: bucketOf(5) }),
+      decisionOf({ id: 'limit-2', mode: 'shadow', addresses: ['10.0.0.3'], bucket: bucketOf(2) }),
+    ]
+    await expect(cecYaml(cecOf(decisions))).toMatchFileSnapshot('golden/api.yaml')
   })
 
   it('is inert without decisions', async () => {
@@ -150,6 +165,19 @@ describe('planOf()', () => {
         }),
       ),
       says: /1020 descriptors/,
+    },
+    {
+      why: 'more than a file that can be applied',
+      decisions: Array.from({ length: 49 }, (_, i) =>
+        decisionOf({
+          id: `limit-${i}`,
+          operation: operationOf({
+            operation: { method: 'GET', template: `/a/longer/template/of/some/thing/${i}` },
+          }),
+          addresses: Array.from({ length: 20 }, (_, j) => `2001:db8:1:2:3:4:${i + 1}:${j + 1}`),
+        }),
+      ),
+      says: /^the CEC would have \d+ bytes, below 204800 are allowed$/,
     },
     {
       why: 'too many operations',

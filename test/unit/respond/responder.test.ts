@@ -27,6 +27,11 @@ const STAGES = {
   minWriteIntervalMs: 1_000,
 }
 
+const BOT = { kind: 'workload', value: 'shop/bot', addresses: [] } as const
+
+/** What identity makes of an answer with our revision. */
+const REFUSED = { outcome: 'limited', limitedBy: 'weir' } as const
+
 /** A responder in mode enforce on a target in memory, and a clock that the test moves. */
 function world(options: Partial<ResponderOptions> = {}, initial: readonly object[] = []) {
   const memory = memoryTarget(initial)
@@ -149,7 +154,7 @@ describe('the life of a limit', () => {
     expect(w.responder.inForce().revisions).toContain(revision)
     await w.pass(2)
     w.calls(50)
-    w.calls(400, { outcome: 'limited', limitedBy: 'weir' }, w.refusedBy(revision))
+    w.calls(400, REFUSED, w.refusedBy(revision))
     await w.pass(6)
     expect(w.limit()).toMatchObject({
       state: 'enforced',
@@ -248,7 +253,7 @@ describe('the life of a limit', () => {
   ])('takes a limit back at once that hits $why', async ({ address, call }) => {
     const w = world()
     await enforced(w)
-    w.calls(1, call, w.refusedBy(w.limit().revision, address))
+    w.calls(1, { ...REFUSED, ...call }, w.refusedBy(w.limit().revision, address))
     expect(w.limit()).toMatchObject({
       state: 'reverted',
       effect: 'collateral',
@@ -270,14 +275,15 @@ describe('the life of a limit', () => {
   it('is not misled by answers with a revision that was never ours', async () => {
     const w = world()
     await enforced(w)
-    w.calls(3, { clientAddress: '10.0.0.77' }, w.refusedBy('deadbeef', '10.0.0.77'))
+    const refused = { outcome: 'limited', limitedBy: 'other' } as const
+    w.calls(3, { ...refused, clientAddress: '10.0.0.77' }, w.refusedBy('deadbeef', '10.0.0.77'))
     expect(w.limit()).toMatchObject({ state: 'enforced', evidence: { others_limited: 0 } })
   })
 
   it('counts a refused call whose revision is hidden by its client', async () => {
     const w = world()
     await enforced(w)
-    w.calls(3, { outcome: 'limited', limitedBy: 'weir' }, { weirMark: 'HUBBLE_REDACTED' })
+    w.calls(3, REFUSED, { weirMark: 'HUBBLE_REDACTED' })
     expect(w.limit()).toMatchObject({ evidence: { limited: 3 } })
   })
 
@@ -290,7 +296,7 @@ describe('the life of a limit', () => {
     await w.pass(3)
     expect(w.limit()).toMatchObject({ state: 'shadow' })
     expect(w.responder.inForce().revisions.size).toBeGreaterThan(1)
-    w.calls(2, { outcome: 'limited' }, w.refusedBy(revision))
+    w.calls(2, REFUSED, w.refusedBy(revision))
     const [first] = w.responder.limits()
     expect(first).toMatchObject({ state: 'enforced', evidence: { limited: 2, others_limited: 0 } })
     await w.pass(140)
@@ -311,6 +317,239 @@ describe('the life of a limit', () => {
     expect(Date.parse(until ?? '') - Date.parse(since)).toBeGreaterThan(2 * firstUntil)
     expect(w.responder.limits().filter((limit) => limit.id === id)).toHaveLength(1)
     expect(w.responder.limits()).toHaveLength(2)
+  })
+})
+
+describe('an abuse that goes on', () => {
+  /** `perSecond` calls in each of `seconds`, of which the limit lets ten pass. */
+  async function abuse(w: World, seconds: number, perSecond: number): Promise<void> {
+    for (let i = 0; i < seconds; i++) {
+      w.calls(Math.min(10, perSecond))
+      w.calls(Math.max(0, perSecond - 10), REFUSED, w.refusedBy(w.limit().revision))
+      await w.pass(1)
+    }
+  }
+
+  it('keeps its limit, for the next longer time, and writes no new rules for it', async () => {
+    const w = world()
+    await enforced(w)
+    const { revision, until } = w.limit()
+    await abuse(w, 70, 40)
+    expect(w.limit()).toMatchObject({
+      state: 'enforced',
+      effect: 'effective',
+      revision,
+      reason: expect.stringMatching(
+        /^it goes on: (?:3[89]|40)\.\d calls a second .*, 10\.0 pass.* 180 s$/,
+      ),
+    })
+    expect(Date.parse(w.limit().until ?? '')).toBe(Date.parse(until ?? '') + 180_000)
+    expect(w.responder.counts()).toMatchObject({ renewed: 1 })
+    expect(w.text()).toContain(String(w.limit().until))
+    await w.pass(185) // it has stopped
+    expect(w.limit()).toMatchObject({ state: 'expired' })
+    expect(w.text()).toBe(inertText())
+    expect(w.responder.counts()).toMatchObject({ renewed: 1 })
+  })
+
+  it.each([
+    { why: 'keeps to the rate', perSecond: 10 },
+    { why: 'stays below it', perSecond: 2 },
+  ])('loses it once the client $why', async ({ perSecond }) => {
+    const w = world()
+    await enforced(w)
+    await abuse(w, 70, perSecond)
+    expect(w.limit()).toMatchObject({ state: 'expired' })
+  })
+
+  it('loses it where flows stopped coming: nothing tells that it goes on', async () => {
+    const w = world({ ttlMs: [120_000] })
+    await enforced(w)
+    await abuse(w, 40, 40)
+    const eventMs = w.clock.nowMs
+    for (let i = 0; i < 90; i++) {
+      w.clock.nowMs += 1_000
+      w.responder.sink.advance(eventMs, w.clock.nowMs)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(w.limit()).toMatchObject({ state: 'expired', effect: 'effective' })
+  })
+
+  it('loses it after a burst that has long passed', async () => {
+    const w = world()
+    await enforced(w)
+    await abuse(w, 5, 100)
+    await w.pass(60)
+    expect(w.limit()).toMatchObject({ state: 'expired', evidence: { limited: 450 } })
+  })
+})
+
+describe('flows that are told late', () => {
+  it('are waited for before a shadow is judged, and before a limit is', async () => {
+    const w = world()
+    const lateMs = 30_000
+    await w.start()
+    w.responder.finding(findingOf())
+    const passLate = async (seconds: number, call: (startMs: number) => void): Promise<void> => {
+      for (let i = 0; i < seconds; i++) {
+        w.clock.nowMs += 1_000
+        call(w.clock.nowMs - lateMs)
+        w.responder.sink.advance(w.clock.nowMs - lateMs, w.clock.nowMs)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    await passLate(30, (startMs) => {
+      if (w.limit().state === 'shadow') w.responder.sink.accept(callOf(startMs)) // of before the write
+    })
+    expect(w.limit()).toMatchObject({ state: 'shadow', evidence: { limited: 0, passed: 0 } })
+    await passLate(12, (startMs) => w.responder.sink.accept(callOf(startMs, {}, w.marked)))
+    expect(w.limit()).toMatchObject({ state: 'enforced' })
+    // 30 s of what passed before the write came into force must not make it ineffective.
+    await passLate(30, (startMs) => {
+      for (let i = 0; i < 50; i++) w.responder.sink.accept(callOf(startMs))
+    })
+    expect(w.limit()).toMatchObject({ state: 'enforced', effect: 'undecided' })
+  })
+
+  it('are not judged by a node whose clock is ahead', async () => {
+    const w = world()
+    await w.start()
+    w.responder.finding(findingOf())
+    for (let i = 0; i < 5; i++) {
+      w.clock.nowMs += 1_000
+      w.responder.sink.advance(w.clock.nowMs + 3_600_000, w.clock.nowMs)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(w.limit()).toMatchObject({ state: 'shadow' })
+  })
+})
+
+describe('marks that are not what they seem', () => {
+  const other = { clientAddress: '10.0.0.77' }
+  it.each([
+    {
+      why: 'of another caller, on an answer of its own server',
+      call: REFUSED,
+      mark: '10.9.9.9',
+    },
+    {
+      why: 'on an answer that was not refused',
+      call: { ...other },
+      mark: '10.0.0.77',
+    },
+    {
+      why: 'on an answer of another Service',
+      call: { ...REFUSED, ...other },
+      mark: '10.0.0.77',
+      to: { destinationService: 'shop/mine', destinationIp: '10.96.0.8' },
+    },
+    {
+      why: "on an answer that one of the Service's pods wrote",
+      call: { ...REFUSED, ...other },
+      mark: '10.0.0.77',
+      to: { destinationService: '', destinationIp: '10.0.9.1' },
+    },
+    {
+      why: "of the client's own, on another operation, by its own server",
+      call: { ...REFUSED, api: null, operation: { method: 'GET', template: '/x' } },
+      mark: '10.0.0.2',
+      to: { destinationService: '', destinationIp: '10.0.0.2' },
+    },
+  ])('do not lift a limit: our revision $why', async ({ call, mark, to = {} }) => {
+    const w = world()
+    await enforced(w)
+    const { report } = callOf(w.clock.nowMs, call).exchange
+    const exchange = { ...w.refusedBy(w.limit().revision, mark), report: { ...report, ...to } }
+    w.calls(3, call, exchange)
+    expect(w.limit()).toMatchObject({ state: 'enforced', evidence: { others_limited: 0 } })
+  })
+
+  it('do not lift a limit: the header of the shadow, handed on by the backend', async () => {
+    const w = world()
+    await w.start()
+    w.responder.finding(findingOf())
+    await w.pass(4)
+    w.calls(5, { clientAddress: '10.0.9.1', api: { ...API, id: 'x' } }, w.marked)
+    expect(w.limit()).toMatchObject({ state: 'shadow', evidence: { limited: 0 } })
+    expect(w.responder.counts()).toMatchObject({ strayMarks: 5 })
+  })
+
+  it('count by the address of a Service that Hubble does not name', async () => {
+    const w = world()
+    await enforced(w)
+    const { report } = callOf(w.clock.nowMs, other).exchange
+    w.calls(
+      1,
+      { ...REFUSED, ...other },
+      {
+        ...w.refusedBy(w.limit().revision, '10.0.0.77'),
+        report: { ...report, destinationService: '' },
+      },
+    )
+    expect(w.limit()).toMatchObject({ state: 'reverted', effect: 'collateral' })
+  })
+})
+
+describe('an address that is not the client’s alone', () => {
+  const two = { kind: 'workload', value: 'shop/bot', addresses: ['10.0.0.2', '10.0.0.3'] } as const
+  const neighbour = { kind: 'workload', value: 'shop/web', addresses: ['10.0.0.3'] } as const
+
+  it('is given up at the first call of another client, and not taken again', async () => {
+    const w = world()
+    await enforced(w, findingOf({ client: two }))
+    w.calls(1, { client: neighbour, clientAddress: '10.0.0.3' })
+    await w.pass(2)
+    expect(w.text()).not.toContain('10.0.0.3')
+    w.responder.finding(findingOf({ client: two }))
+    await w.pass(2)
+    expect(w.text()).not.toContain('10.0.0.3')
+    w.calls(1, { client: neighbour, clientAddress: '10.0.0.2' })
+    expect(w.limit()).toMatchObject({
+      state: 'reverted',
+      reason: expect.stringContaining('shop/web'),
+    })
+    await w.pass(2)
+    expect(w.text()).toBe(inertText())
+  })
+
+  it('takes the limit back when another client behind it is refused', async () => {
+    const w = world()
+    await enforced(w)
+    w.calls(1, { ...REFUSED, client: neighbour }, w.refusedBy(w.limit().revision))
+    expect(w.limit()).toMatchObject({ state: 'reverted', effect: 'collateral' })
+  })
+
+  it('is kept where its last owner called before the limit, or the client is named otherwise', async () => {
+    const w = world()
+    await enforced(w)
+    w.responder.sink.accept(callOf(START_MS - 5_000, { client: neighbour }))
+    w.calls(1, { client: { kind: 'header', value: 'f00d', addresses: ['10.0.0.2'] } })
+    expect(w.limit()).toMatchObject({ state: 'enforced' })
+  })
+})
+
+describe('the clock', () => {
+  it('that goes back takes every limit with it, and holds no undo up', async () => {
+    const w = world()
+    await enforced(w)
+    w.clock.nowMs -= 3_600_000
+    await w.pass(1)
+    expect(w.limit()).toMatchObject({
+      state: 'reverted',
+      reason: expect.stringContaining('3599 s'),
+    })
+    expect(w.text()).toBe(inertText())
+    w.responder.finding(findingOf({ id: 'finding-2' }))
+    await w.pass(4)
+    expect(w.limit()).toMatchObject({ state: 'shadow' })
+  })
+
+  it('that is set back a little only stands still', async () => {
+    const w = world()
+    await enforced(w)
+    w.clock.nowMs -= 5_000
+    await w.pass(1)
+    expect(w.limit()).toMatchObject({ state: 'enforced' })
   })
 })
 
@@ -393,6 +632,48 @@ describe('what speaks against a limit', () => {
     expect(w.text()).toBe(inertText())
   })
 
+  it.each([
+    { why: 'the namespace opts out', now: { namespaceLabels: {} }, says: 'not opted in any more' },
+    {
+      why: 'the namespace is not seen any more',
+      now: { namespaceLabels: undefined },
+      says: 'opted',
+    },
+    {
+      why: 'the client becomes a backend',
+      now: { endpointAddresses: ['10.0.0.2'] },
+      says: 'backend',
+    },
+  ])('takes a limit back when $why', async ({ now, says }) => {
+    const w = world()
+    await enforced(w)
+    w.facts.now = now
+    await w.pass(12)
+    expect(w.limit()).toMatchObject({ state: 'reverted', reason: expect.stringContaining(says) })
+    expect(w.text()).toBe(inertText())
+  })
+
+  it.each([
+    { why: 'a node that is no probe', reserved: 'host', userAgent: 'curl/8', refused: true },
+    { why: 'the outside', reserved: 'world', userAgent: '', refused: true },
+    { why: 'the kubelet', reserved: 'host', userAgent: 'kube-probe/1.33', refused: false },
+    { why: "Cilium's gateway", reserved: 'ingress', userAgent: '', refused: false },
+  ])('of a Service that $why calls: $refused', async ({ reserved, userAgent, refused }) => {
+    const w = world()
+    await w.start()
+    const { report } = callOf(START_MS).exchange
+    const source = { ...report.source, reserved }
+    const to = { destinationService: '', destinationIp: '10.0.9.1' }
+    w.calls(1, { clientAddress: '10.0.5.5' }, { userAgent, report: { ...report, source, ...to } })
+    w.responder.finding(findingOf())
+    expect(w.limit().state).toBe(refused ? 'refused' : 'proposed')
+    if (refused) expect(w.limit().reason).toContain(`called by ${reserved}`)
+    w.clock.nowMs += 86_460_000
+    await w.tick()
+    w.responder.finding(findingOf({ id: 'finding-2' }))
+    expect(w.limit().state).toBe('proposed')
+  })
+
   it('keys no limit on an address that is gone', async () => {
     const w = world()
     const client = {
@@ -409,6 +690,27 @@ describe('what speaks against a limit', () => {
     await w.pass(2)
     expect(w.limit()).toMatchObject({ state: 'reverted' })
     expect(w.text()).toBe(inertText())
+  })
+
+  it('goes with its client to a new pod, at its first call', async () => {
+    const w = world({ protect: ['10.0.0.66'], budgets: { addressesMax: 3 } })
+    await enforced(w)
+    const seenAt = (clientAddress: string, call: Partial<ApiCallFields> = {}) => {
+      w.calls(500, { ...call, clientAddress, client: BOT })
+    }
+    seenAt('10.0.0.8')
+    seenAt('10.0.0.66') // protected
+    seenAt('10.0.9.1') // a backend
+    seenAt('10.0.0.7', { operation: { method: 'POST', template: '/orders' } })
+    w.responder.sink.accept(callOf(START_MS - 1, { clientAddress: '10.0.0.5', client: BOT })) // long gone
+    await w.pass(2)
+    expect(w.limit().client.addresses).toEqual(['10.0.0.2', '10.0.0.8'])
+    expect(w.text()).toContain('10.0.0.8')
+    w.calls(20, { clientAddress: '10.0.0.8' })
+    await w.pass(12) // judged twice: what passed before the write is not held against it
+    expect(w.limit()).toMatchObject({ state: 'enforced', evidence: { passed: 20 } })
+    for (const last of [10, 11, 12]) seenAt(`10.0.0.${last}`)
+    expect(w.limit().client.addresses).toHaveLength(3)
   })
 
   it('follows a client to its new addresses', async () => {
@@ -481,6 +783,35 @@ describe('a target that is away', () => {
     await w.pass(70)
     expect(w.text()).toBe(inertText())
     expect(w.responder.counts().writeErrors).toBeLessThan(20)
+  })
+
+  it('gets no limit whose time ran out meanwhile', async () => {
+    const w = world()
+    await w.start()
+    w.responder.finding(findingOf())
+    await w.pass(4)
+    w.calls(10, {}, w.marked)
+    w.failing.error = new Error('gone')
+    await w.pass(150)
+    expect(w.limit()).toMatchObject({ state: 'expired', effect: 'undecided' })
+    w.failing.error = undefined
+    await w.pass(70)
+    expect(w.text()).toBe(inertText())
+    expect(w.written.join()).not.toContain('enforce; r=')
+  })
+
+  it('is still known by the rules that stand there, whatever could not be written since', async () => {
+    const w = world()
+    await enforced(w)
+    const { revision } = w.limit()
+    w.failing.error = new Error('gone')
+    for (let i = 0; i < 12; i++) {
+      const address = `10.0.1.${i}`
+      const client = { kind: 'ip', value: address, addresses: [address] } as const
+      w.responder.finding(findingOf({ id: `finding-${i + 2}`, client }))
+      await w.pass(65)
+    }
+    expect(w.responder.inForce().revisions).toContain(revision)
   })
 
   it('is read back before anything is written', async () => {

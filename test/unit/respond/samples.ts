@@ -58,6 +58,28 @@ export function operationOf(
   return operation
 }
 
+/** An API's every operation: several methods, paths of fixed and of varying parts, and a path of every method. */
+export function wholeApi(): LimitedOperation {
+  const operations = [
+    ['GET', '/orders'],
+    ['POST', '/orders'],
+    ['GET', '/orders/[^/]+'],
+    ['PUT', '/orders/[^/]+'],
+    ['DELETE', '/orders/[^/]+'],
+    ['GET', '/orders/[^/]+/items/[0-9]+'],
+    ['POST', '/orders/[^/]+/items'],
+    ['GET', '/customers/[^/]+/orders'],
+    ['GET', '/customers/[^/]+/addresses/[^/]+'],
+    ['PATCH', '/customers/[^/]+/addresses/[^/]+'],
+    ['GET', '/reports/v1\\.0/.+'],
+    [null, '/health'],
+  ] as const
+  const matches = operations.map(([method, path]) => {
+    return { method, pathRegex: `^${path}$`, template: path }
+  })
+  return operationOf({ scope: 'api', operation: null, matches })
+}
+
 export function bucketOf(rate: number, burst = rate, per = '1s'): Bucket {
   const made = rateOf({ rate, per, burst })
   if (made === undefined) throw new Error('no bucket')
