@@ -30,7 +30,8 @@ export async function startKafka(): Promise<Kafka> {
   const [port, controllerPort] = [await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
   await writeFile(properties, serverProperties(port, controllerPort, join(folder, 'log')))
-  const clusterId = randomBytes(16).toString('base64url')
+  // A leading zero byte: an id that begins with a dash reads as a flag.
+  const clusterId = Buffer.concat([Buffer.alloc(1), randomBytes(15)]).toString('base64url')
   const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties]
   await runTool({ command: 'java', args: javaArgs(...format) })
 
