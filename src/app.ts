@@ -7,7 +7,6 @@ import { msOfMoment, partsOfHostPort } from './config/values.ts'
 import { type Console, createConsole } from './console/console.ts'
 import { createRecent, RECENT_OUTCOMES } from './console/recent.ts'
 import { createDetector, DETECT_OUTCOMES } from './detect/detector.ts'
-import { ConfigError } from './errors.ts'
 import { createExchangeStage, EXCHANGE_OUTCOMES } from './exchange/exchange-stage.ts'
 import { identityHash } from './exchange/identity-hash.ts'
 import { createCaptureSource } from './hubble/capture-source.ts'
@@ -30,7 +29,6 @@ import type { Sink, Source, SourceNotice } from './pipeline/contract.ts'
 import { Ledger } from './pipeline/ledger.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { createDirectoryTarget } from './respond/directory-target.ts'
-import { renderFindings } from './respond/render.ts'
 import {
   createResponder,
   RESPOND_OUTCOMES,
@@ -50,8 +48,10 @@ export interface AppOptions {
   readonly stderr: Writable
   readonly version: string
   readonly nodeVersion: string
-  /** A time, or how long ago: makes every relay a bounded read. */
-  readonly until?: string | undefined
+  /** In place of what the sources say, Unix ms. */
+  readonly sinceMs?: number | undefined
+  /** Makes every relay a bounded read, Unix ms. */
+  readonly untilMs?: number | undefined
   /** Read instead of the configured sources, merged by time. */
   readonly captures?: readonly string[]
   /** Nothing listens, nothing is published or written: only the hooks hear of what happens. */
@@ -136,7 +136,11 @@ class Weir implements App {
   }
 
   async run(stop: AbortSignal): Promise<void> {
+    const { log } = this.#telemetry
     const lifecycle = new Lifecycle()
+    const { version } = this.#options
+    const sources = this.#sources.map(({ name }) => name)
+    log.info({ version, mode: this.#config.respond.mode, sources }, 'Weir starts')
     // In the order of the data; the console is first to start and last to stop, for the probes.
     const components = [
       ...this.#sources,
@@ -153,7 +157,7 @@ class Weir implements App {
         stop,
       )
       if (this.#console !== undefined) {
-        this.#telemetry.log.info({ address: this.#console.address }, 'Console listens')
+        log.info({ address: this.#console.address }, 'Console listens')
         this.#options.onListen?.(this.#console.address)
       }
       await this.#loadCatalogue()
@@ -170,7 +174,7 @@ class Weir implements App {
       this.#pipeline.drain()
       this.#options.onStopping?.()
       await lifecycle.stop(AbortSignal.timeout(this.#config.shutdownTimeout))
-      this.#telemetry.log.info({ unaccounted: this.ledger.unaccounted() }, 'Stopped')
+      log.info({ unaccounted: this.ledger.unaccounted() }, 'Stopped')
     }
   }
 
@@ -199,17 +203,15 @@ class Weir implements App {
   }
 
   #createSources(): Source[] {
-    const { captures, stdin, until } = this.#options
+    const { captures, stdin, sinceMs, untilMs } = this.#options
     const endpoints = this.#endpoints
     if (captures !== undefined) {
       return [createCaptureSource({ name: 'replay', paths: captures, stdin, endpoints })]
     }
     const now = Date.now()
-    const untilMs = until === undefined ? undefined : msOfMoment(until, now)
-    if (Number.isNaN(untilMs)) throw new ConfigError(`Cannot use --until ${until}: it is no time`)
     return this.#config.hubble.sources.map((source) => {
-      const sinceMs = source.since === undefined ? undefined : msOfMoment(source.since, now)
-      return createSource({ ...source, sinceMs, untilMs, stdin, endpoints })
+      const ownMs = source.since === undefined ? undefined : msOfMoment(source.since, now)
+      return createSource({ ...source, sinceMs: sinceMs ?? ownMs, untilMs, stdin, endpoints })
     })
   }
 
@@ -347,7 +349,7 @@ class Weir implements App {
         ...this.#health.state(),
         sources: this.#health.sources(),
         coverage: this.#coverage.ratio(),
-        newest_flow: new Date(this.#pipeline.eventMs).toISOString(),
+        newest_flow: timeTextOf(this.#pipeline.eventMs),
         unaccounted: this.ledger.unaccounted(),
         memory: { recent: this.#recent.overwritten, endpoints: this.#endpoints.size },
       }),
@@ -380,9 +382,10 @@ class Weir implements App {
   }
 }
 
-/** The CECs that findings (JSON of unknown shape) would cause, or why there are none. */
-export function renderLimits(catalogue: Catalogue, findings: unknown, mode: 'shadow' | 'enforce') {
-  return renderFindings(findings, { mode, ...limitFacts(() => catalogue) })
+/** RFC 3339; null before the first flow, and for a clock that is beyond any date. */
+function timeTextOf(unixMs: number): string | null {
+  const time = new Date(unixMs)
+  return unixMs === 0 || Number.isNaN(time.getTime()) ? null : time.toISOString()
 }
 
 /** @throws {ConfigError} for rules, thresholds or allow-list entries that are wrong. */
@@ -390,6 +393,7 @@ export function checkRules({ detect }: Config): void {
   createDetector(detect, () => {})
 }
 
+export { renderLimits } from './app/limit-facts.ts'
 export { createDemoCluster } from './demo/demo-cluster.ts'
 export { observerService } from './hubble/proto.ts'
 export { openCatalogue, resolveRequest as answerRequest }

@@ -61,7 +61,13 @@ export function describeError(error: unknown): string {
   const messages: string[] = []
   for (let e = error, depth = 0; e !== undefined && depth < CAUSES_MAX; depth++) {
     messages.push(e instanceof Error ? e.message || e.name : inspect(e, { depth: 1 }))
-    e = e instanceof Error ? e.cause : undefined
+    // Of several (the addresses of one name, say) the first speaks for the others.
+    e =
+      e instanceof AggregateError
+        ? (e.cause ?? e.errors[0])
+        : e instanceof Error
+          ? e.cause
+          : undefined
   }
   return messages.join(': ')
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runCli } from './cli/cli.ts'
+import { describeError } from './errors.ts'
 
 const INTERRUPTED = 130
 const INTERNAL = 70
@@ -16,9 +17,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     stop.abort()
   })
 }
+process.on('uncaughtException', crash)
 
 try {
-  process.exitCode = await runCli({
+  const code = await runCli({
     argv: process.argv.slice(2),
     environment: process.env,
     stdin: process.stdin,
@@ -27,7 +29,19 @@ try {
     nodeVersion: process.versions.node,
     stop: stop.signal,
   })
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  // Said, not waited for: an export that was given up may hold its socket for many seconds.
+  process.exit(code)
 } catch (error) {
-  process.stderr.write(`Internal error: ${error instanceof Error ? error.stack : 'unknown'}\n`)
-  process.exitCode = INTERNAL
+  crash(error)
+}
+
+function crash(error: unknown): never {
+  const stack = error instanceof Error ? `\n${error.stack}` : ''
+  process.stderr.write(`Internal error: ${describeError(error)}${stack}\n`)
+  process.exit(INTERNAL)
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()))
 }

@@ -3,16 +3,17 @@ import type { Writable } from 'node:stream'
 import type { Config } from '../config/schema.ts'
 import { createCallEvents } from '../events/call-events.ts'
 import { createPublisher } from '../events/create-publisher.ts'
-import { createDelivery, DELIVERY_OUTCOMES, type EventDelivery } from '../events/delivery.ts'
+import { createDelivery, DELIVERY_OUTCOMES } from '../events/delivery.ts'
 import { encodeCall } from '../events/encode-call.ts'
 import { encodeFinding } from '../events/encode-finding.ts'
 import { encodeLimit } from '../events/encode-limit.ts'
 import type { ApiCall } from '../model/api-call.ts'
 import type { Finding } from '../model/finding.ts'
 import type { Limit } from '../model/limit.ts'
-import type { Encoded, Sink } from '../pipeline/contract.ts'
+import type { Delivery, Encoded, Sink } from '../pipeline/contract.ts'
 import type { Ledger } from '../pipeline/ledger.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { Losses } from './losses.ts'
 
 export interface EventOutletOptions {
   readonly config: Config
@@ -27,7 +28,7 @@ export interface EventOutletOptions {
 
 /** Where events go: encoded here, booked in the ledger as stage `publish`, carried by the delivery. */
 export interface EventOutlet {
-  readonly delivery: EventDelivery
+  readonly delivery: Omit<Delivery, 'offer'>
   readonly calls: Sink<ApiCall>
   finding(finding: Finding): void
   /** `atMs`: when it changed, Unix ms. */
@@ -53,6 +54,10 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
   })
   if (publisher === undefined) return undefined
   const books = options.ledger.open('publish', DELIVERY_OUTCOMES, () => delivery.held)
+  const tell = (topic: string, outcome: string, count: number, reason: string) =>
+    telemetry.eventsDone(publisher.name, topic, outcome, count, reason)
+  const losses = new Losses(tell)
+  let isDegraded = false
   const delivery = createDelivery({
     publisher,
     topics: TOPICS,
@@ -62,11 +67,17 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
     ...BATCH,
     paced: options.paced,
     onOutcome: (topic, outcome, count, reason = '') => {
-      telemetry.eventsDone(publisher.name, topic, outcome, count, reason)
+      if (outcome === 'shed' || outcome === 'dead') losses.add(topic, outcome, count, reason)
+      else tell(topic, outcome, count, reason)
       if (outcome === 'delivered') books.out += count
       else if (outcome !== 'retried') books.endedAs(`${outcome}:${reason}`, count)
     },
-    onState: (state) => options.onDegraded(state.kind === 'degraded' ? state.reason : null),
+    onState: (state) => {
+      // The first opening is no recovery.
+      if (state.kind === 'healthy' && !isDegraded) return
+      isDegraded = state.kind === 'degraded'
+      options.onDegraded(state.kind === 'degraded' ? state.reason : null)
+    },
   })
   const [calls, findings, limits] = TOPICS
   const offer = (record: Encoded) => {
@@ -74,7 +85,12 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
     return delivery.offer(record)
   }
   return {
-    delivery,
+    delivery: {
+      name: delivery.name,
+      start: (signal) => delivery.start(signal),
+      stop: (deadline) => delivery.stop(deadline).finally(() => losses.flush()),
+      ready: () => delivery.ready(),
+    },
     calls: createCallEvents({ offer }, (call) => encodeCall({ topic: calls, cluster }, call)),
     finding: (finding) => void offer(encodeFinding({ topic: findings, cluster }, finding)),
     limit: (limit, atMs) => void offer(encodeLimit({ topic: limits, cluster }, limit, atMs)),

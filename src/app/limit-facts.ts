@@ -1,4 +1,5 @@
 import type { Catalogue } from '../identity/catalogue.ts'
+import { type Rendered, renderFindings } from '../respond/render.ts'
 import type { ResponderOptions } from '../respond/responder.ts'
 
 /** What `respond` asks about a limit's place, answered by the catalogue of now. */
@@ -19,4 +20,13 @@ export function limitFacts(
       }
     },
   }
+}
+
+/** The CECs that findings (JSON of unknown shape) would cause, or why there are none. */
+export function renderLimits(
+  catalogue: Catalogue,
+  findings: unknown,
+  how: { readonly mode: 'shadow' | 'enforce'; readonly protect: readonly string[] },
+): Rendered | { readonly refusal: string } {
+  return renderFindings(findings, { ...how, ...limitFacts(() => catalogue) })
 }

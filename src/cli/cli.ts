@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { msOfMoment } from '../config/values.ts'
 import { AppError, describeError } from '../errors.ts'
 import { check } from './check.ts'
 import { demo } from './demo.ts'
@@ -42,6 +43,15 @@ function createProgram(io: Io, done: (code: number) => void): Command {
       'Reads Hubble flows, names the API behind each of them, measures, tells, and limits abuse.',
     )
     .version(version(), '-V, --version')
+    .option('--config <file>', 'configuration (default: weir.yaml where it exists)')
+    .addOption(
+      new Option('--log-level <level>', 'how much to log, to standard error').choices(LOG_LEVELS),
+    )
+    .option(
+      '--json',
+      'one JSON document, or one JSON line a record; nothing else on standard output',
+    )
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(see --help)')
     .exitOverride()
     .configureOutput({
@@ -52,8 +62,8 @@ function createProgram(io: Io, done: (code: number) => void): Command {
   verb(program, 'run', 'the service: streams flows until it is stopped')
     .option('--relay <host:port>', 'a Hubble Relay')
     .option('--file <file>', 'a capture, or - for standard input; at its end: flush, exit 0')
-    .option('--since <time>', 'where to begin: RFC 3339, or how long ago (5m)')
-    .option('--until <time>', 'a bounded read: ends there, like a file')
+    .option('--since <time>', 'where to begin: RFC 3339, or how long ago (5m)', momentFlag)
+    .option('--until <time>', 'a bounded read: ends there, like a file', momentFlag)
     .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
     .option('--kafka <brokers>', 'publish events to Kafka, HOST:PORT[,HOST:PORT…]')
     .option('--otlp <url>', 'export traces over OTLP/HTTP')
@@ -66,7 +76,7 @@ function createProgram(io: Io, done: (code: number) => void): Command {
       ]),
     )
     .addHelpText('after', EXAMPLES.run)
-    .action(async (flags) => done(await run(io, flags)))
+    .action(async (_, verb) => done(await run(io, verb.optsWithGlobals())))
 
   verb(program, 'demo', 'a simulated cluster and Weir, in one process, on free ports')
     .option(
@@ -75,12 +85,12 @@ function createProgram(io: Io, done: (code: number) => void): Command {
       durationFlag,
     )
     .addHelpText('after', EXAMPLES.demo)
-    .action(async (flags) => done(await demo(io, flags)))
+    .action(async (_, verb) => done(await demo(io, verb.optsWithGlobals())))
 
   verb(program, 'check', 'configuration and manifests: every problem at once')
     .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
     .addHelpText('after', EXAMPLES.check)
-    .action(async (flags) => done(await check(io, flags)))
+    .action(async (_, verb) => done(await check(io, verb.optsWithGlobals())))
 
   verb(program, 'replay', 'captures through the whole pipeline; prints one summary')
     .argument(
@@ -89,40 +99,35 @@ function createProgram(io: Io, done: (code: number) => void): Command {
     )
     .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
     .addHelpText('after', EXAMPLES.replay)
-    .action(async (files, flags) => done(await replay(io, files, flags)))
+    .action(async (files, _, verb) => done(await replay(io, files, verb.optsWithGlobals())))
 
   verb(program, 'resolve', 'requests on standard input, the API behind each on standard output')
-    .requiredOption('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
+    .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
     .addHelpText('after', EXAMPLES.resolve)
-    .action(async (flags) => done(await resolve(io, flags)))
+    .action(async (_, verb) => done(await resolve(io, verb.optsWithGlobals())))
 
   verb(program, 'render', 'the CiliumEnvoyConfig that a finding would cause')
     .argument('[finding]', 'FINDING.json; - or nothing: standard input')
-    .requiredOption('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
+    .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
     .addOption(
       new Option('--mode <mode>', 'how the limit stands')
         .choices(['shadow', 'enforce'])
         .default('enforce'),
     )
     .addHelpText('after', EXAMPLES.render)
-    .action(async (finding, flags) => done(await render(io, finding, flags)))
+    .action(async (finding, _, verb) => done(await render(io, finding, verb.optsWithGlobals())))
 
   return program
 }
 
 function verb(program: Command, name: string, description: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .option('--config <file>', 'configuration (default: weir.yaml where it exists)')
-    .addOption(
-      new Option('--log-level <level>', 'how much to log, to standard error').choices(LOG_LEVELS),
-    )
-    .option(
-      '--json',
-      'one JSON document, or one JSON line a record; nothing else on standard output',
-    )
-    .exitOverride()
+  return program.command(name).description(description).exitOverride()
+}
+
+function momentFlag(text: string): number {
+  const ms = msOfMoment(text, Date.now())
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('must be RFC 3339, or how long ago (5m)')
+  return ms
 }
 
 function durationFlag(text: string): number {

@@ -15,6 +15,15 @@ export interface Io {
   readonly stop: AbortSignal
 }
 
+/** Writes a line of many: a slow reader holds the writer back, not the memory. False: nobody reads any more. */
+export async function printPaced(stream: Writable, line: string): Promise<boolean> {
+  if (!stream.write(`${line}\n`)) {
+    // Unlike `drain`, this comes in any case.
+    await new Promise<void>((done) => stream.write('', () => done()))
+  }
+  return stream.writable
+}
+
 export function print(stream: Writable, line: string): void {
   stream.write(`${line}\n`)
 }

@@ -1,15 +1,12 @@
 import { createInterface } from 'node:readline'
 import { answerRequest, openCatalogue } from '../app.ts'
-import type { CommonFlags } from './flags.ts'
-import { type Io, print } from './io.ts'
-
-export interface ResolveFlags extends CommonFlags {
-  readonly manifests: string[]
-}
+import { type Io, print, printPaced } from './io.ts'
+import { configWithManifests, type ManifestFlags } from './manifest-flags.ts'
 
 /** A line in, a line out, in order. Exit 1 at the end where a line could not be read. */
-export async function resolve(io: Io, flags: ResolveFlags): Promise<number> {
-  const { catalogue, problems } = await openCatalogue(flags.manifests)
+export async function resolve(io: Io, flags: ManifestFlags): Promise<number> {
+  const { identity } = configWithManifests(io, flags)
+  const { catalogue, problems } = await openCatalogue(identity.manifests)
   for (const problem of problems) print(io.stderr, `Warning: ${problem}`)
   let failed = false
   for await (const line of createInterface({ input: io.stdin, signal: io.stop })) {
@@ -17,8 +14,7 @@ export async function resolve(io: Io, flags: ResolveFlags): Promise<number> {
     const answer = answerLine(catalogue, line)
     if ('error' in answer) failed = true
     const text = flags.json === true ? JSON.stringify(answer) : sentenceOf(answer)
-    // A slow reader holds the writer back, not the memory.
-    if (!io.stdout.write(`${text}\n`)) await new Promise((done) => io.stdout.once('drain', done))
+    if (!(await printPaced(io.stdout, text))) break
   }
   return failed ? 1 : 0
 }

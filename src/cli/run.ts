@@ -1,6 +1,6 @@
 import { createApp } from '../app.ts'
 import { loadConfig } from '../config/load.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, UsageError } from '../errors.ts'
 import { appIo } from './app-io.ts'
 import type { CommonFlags } from './flags.ts'
 import { type Io, print } from './io.ts'
@@ -8,8 +8,10 @@ import { type Io, print } from './io.ts'
 export interface RunFlags extends CommonFlags {
   readonly relay?: string
   readonly file?: string
-  readonly since?: string
-  readonly until?: string
+  /** Unix ms. */
+  readonly since?: number
+  /** Unix ms. */
+  readonly until?: number
   readonly manifests?: string[]
   readonly kafka?: string
   readonly otlp?: string
@@ -30,24 +32,20 @@ export async function run(io: Io, flags: RunFlags): Promise<number> {
     )
   }
   for (const warning of warnings) print(io.stderr, `Warning: ${warning}`)
-  const app = createApp(config, { ...appIo(io), until: flags.until })
+  const app = createApp(config, { ...appIo(io), sinceMs: flags.since, untilMs: flags.until })
   await app.run(io.stop)
   return 0
 }
 
 /** The shortcuts, in the shape of the configuration. */
 function overridesOf(flags: RunFlags): Record<string, unknown> {
-  const { relay, file, since, until, kafka } = flags
+  const { relay, file, kafka } = flags
   if (relay !== undefined && file !== undefined) {
-    throw new ConfigError('Cannot use the flags: --relay and --file exclude each other')
-  }
-  if ((since ?? until) !== undefined && relay === undefined && file === undefined) {
-    throw new ConfigError('Cannot use the flags: --since and --until go with --relay or --file')
+    throw new UsageError('Cannot use the flags: --relay and --file exclude each other')
   }
   const source = relay !== undefined ? { relay } : file !== undefined ? { file } : undefined
-  const sources = source === undefined ? undefined : [{ ...source, ...(since && { since }) }]
   return {
-    ...(sources === undefined ? {} : { hubble: { sources } }),
+    ...(source === undefined ? {} : { hubble: { sources: [source] } }),
     ...(flags.manifests === undefined ? {} : { identity: { manifests: flags.manifests } }),
     ...(kafka === undefined
       ? {}

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
 import { nearestOf } from './nearest.ts'
@@ -58,17 +58,24 @@ function readTree(file: string | undefined, problems: string[]): Tree {
     throw new ConfigError(`Cannot read the configuration ${file ?? DEFAULT_FILE}`, { cause })
   }
   try {
-    const tree: unknown = parse(text)
+    const tree: unknown = parse(text, { logLevel: 'error' })
     if (tree === null || tree === undefined) return {}
     if (typeof tree === 'object' && !Array.isArray(tree)) return tree as Tree
     problems.push('(top level): must be a map of keys')
   } catch (error) {
-    problems.push(`(top level): ${error instanceof Error ? error.message : 'not YAML'}`)
+    problems.push(`(top level): not YAML: ${yamlProblemOf(error)}`)
   }
   return {}
 }
 
-/** `WEIR_` and the path in upper snake case; lists, objects and numbers as JSON. */
+/** Without the text at fault, which may be a secret. */
+function yamlProblemOf(error: unknown): string {
+  const [what = ''] = error instanceof Error ? error.message.split(/:| at line /, 1) : []
+  const [at] = error instanceof YAMLParseError ? (error.linePos ?? []) : []
+  return at === undefined ? what : `${what} at line ${at.line}, column ${at.col}`
+}
+
+/** `WEIR_` and the path in upper snake case; what is no text as JSON. */
 function mergeEnvironment(
   tree: Tree,
   environment: Environment,
@@ -87,11 +94,19 @@ function mergeEnvironment(
       continue
     }
     try {
-      merge(tree, nest(path, valueOfText(value)))
+      merge(tree, nest(path, takesText(schemaAt(path)) ? value : valueOfText(value)))
     } catch {
       problems.push(`${path.join('.')} (${name}): must be JSON`)
     }
   }
+}
+
+/** A password of digits is one, too. */
+function takesText(schema: z.ZodType): boolean {
+  const { error } = schema.safeParse('')
+  const refusesText = (issue: Issue): boolean =>
+    issue.path.length === 0 && ['invalid_type', 'invalid_union'].includes(issue.code)
+  return error === undefined || !error.issues.some(refusesText)
 }
 
 function valueOfText(text: string): unknown {
@@ -194,10 +209,12 @@ function schemaAt(path: readonly PropertyKey[]): z.ZodType {
   return schema
 }
 
-/** Objects may hold secrets further down, so only their kind is shown. */
+/** Objects may hold secrets further down, so only their kind is shown; a URL without user and password. */
 function show(value: unknown): string {
   if (value === undefined) return 'not set'
-  return typeof value === 'object' && value !== null ? 'an object or list' : JSON.stringify(value)
+  return typeof value === 'object' && value !== null
+    ? 'an object or list'
+    : JSON.stringify(value).replace(/\/\/[^/]*@/, '//***@')
 }
 
 function deepFreeze<T>(value: T): T {

@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { duration, hostPort, moment, size } from './values.ts'
 
 const path = z.string().min(1, 'must not be empty')
-const cidr = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])
+const cidr = z.union(
+  [z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()],
+  'must be an address or a CIDR such as 10.0.0.0/8',
+)
 
 const tls = z
   .strictObject({
@@ -36,7 +39,14 @@ const source = z
   )
 
 const hubble = z.strictObject({
-  sources: z.array(source).default([]).describe('Where flows come from; each a relay or a file.'),
+  sources: z
+    .array(source)
+    .refine((sources) => {
+      const names = sources.map(({ name, relay, file }) => name ?? relay ?? file)
+      return new Set(names).size === names.length
+    }, 'two of them have the same name')
+    .default([])
+    .describe('Where flows come from; each a relay or a file.'),
 })
 
 const exchange = z.strictObject({
@@ -80,7 +90,7 @@ const metrics = z.strictObject({
 
 const traces = z.strictObject({
   endpoint: z
-    .url()
+    .url({ protocol: /^https?$/, error: 'must be a URL such as http://collector:4318' })
     .optional()
     .describe('OTLP over HTTP, such as http://collector:4318. Off without.'),
   headers: z.record(z.string(), z.string()).default({}).describe('Sent with each export.'),
@@ -192,7 +202,12 @@ export const configSchema = z.strictObject({
   identity: identity.prefault({}),
   metrics: metrics.prefault({}),
   traces: traces.prefault({}),
-  events: events.prefault({}),
+  events: events
+    .prefault({})
+    .refine(
+      ({ publisher, kafka }) => publisher !== 'kafka' || kafka.brokers.length > 0,
+      'publisher kafka needs events.kafka.brokers',
+    ),
   detect: detect.prefault({}),
   respond: respond
     .prefault({})

@@ -29,11 +29,15 @@ export function bytesOfSize(text: string): number | undefined {
   return Math.floor(Number(amount) * SIZE_UNITS_BYTES[unit as keyof typeof SIZE_UNITS_BYTES])
 }
 
+/** Node's timers end here: 24.8 days. */
+const DURATION_MAX_MS = 2 ** 31 - 1
+const NO_DURATION = 'must be a duration such as 30s or 1m30s, up to 24d'
+
 /** A duration such as `30s`; read as milliseconds. `defaultText` is in the same form. */
 export function duration(defaultText: string) {
   return z
-    .string()
-    .refine((text) => msOfDuration(text) !== undefined, 'must be a duration such as 30s or 1m30s')
+    .string(NO_DURATION)
+    .refine((text) => (msOfDuration(text) ?? Infinity) <= DURATION_MAX_MS, NO_DURATION)
     .default(defaultText)
     .transform((text) => msOfDuration(text) ?? 0)
 }
@@ -49,7 +53,7 @@ export function size(defaultText: string) {
 
 /** HOST:PORT; IPv6 hosts in brackets. */
 export const hostPort = z
-  .string()
+  .string('must be HOST:PORT')
   .refine((text) => partsOfHostPort(text) !== undefined, 'must be HOST:PORT')
 
 export function partsOfHostPort(text: string): { host: string; port: number } | undefined {

@@ -5,6 +5,9 @@ export interface Component {
   stop(deadline: AbortSignal): Promise<void>
 }
 
+/** A component that ends itself at the deadline has not failed: it gets this long to do so, in ms. */
+const GRACE_MS = 500
+
 /**
  * Starts against the flow of data and stops with it: sinks listen before the source speaks, and
  * the source is silent before sinks flush. `components` is in data order, source first.
@@ -26,7 +29,7 @@ export class Lifecycle {
     const failures: Error[] = []
     for (const component of this.#started.splice(0)) {
       try {
-        await Promise.race([component.stop(deadline), rejectOnAbort(deadline)])
+        await endOf(component.stop(deadline), deadline)
       } catch (cause) {
         failures.push(new Error(`Cannot stop ${component.name}`, { cause }))
       }
@@ -35,9 +38,18 @@ export class Lifecycle {
   }
 }
 
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+async function endOf(stopping: Promise<void>, deadline: AbortSignal): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  let timer: NodeJS.Timeout | undefined
+  const expire = (): void => {
+    timer = setTimeout(() => reject(deadline.reason), GRACE_MS)
+  }
+  if (deadline.aborted) expire()
+  deadline.addEventListener('abort', expire, { once: true })
+  try {
+    await Promise.race([stopping, late])
+  } finally {
+    clearTimeout(timer)
+    deadline.removeEventListener('abort', expire)
+  }
 }
