@@ -4,7 +4,7 @@ import { ApiCall } from '../../../src/model/api-call.ts'
 import { EndpointTable, NO_FIELDS } from '../../../src/model/endpoint.ts'
 import { Exchange } from '../../../src/model/exchange.ts'
 import type { Finding } from '../../../src/model/finding.ts'
-import { Direction } from '../../../src/model/flow-view.ts'
+import { PLAIN_CALL, PLAIN_EXCHANGE, PLAIN_REPORT } from '../../fixtures/plain-call.ts'
 
 /** 2026-01-01T00:00:00Z: where the tests' time begins. */
 export const START_MS = 1_767_225_600_000
@@ -55,15 +55,13 @@ export function callOf(sketch: CallSketch): ApiCall {
   const reserved = sketch.reserved ?? (kind === 'workload' ? '' : 'world')
   const startMs = START_MS + sketch.at * 1_000
   const exchange = new Exchange({
+    ...PLAIN_EXCHANGE,
     outcome: sketch.outcome === 'limited' ? 'answered' : (sketch.outcome ?? 'answered'),
     report: {
-      direction: Direction.ingress,
-      node: 'node-1',
-      uuid: '',
+      ...PLAIN_REPORT,
       seenMs: startMs,
       startMs,
       durationMs: sketch.outcome === 'unanswered' ? -1 : 0,
-      estimated: false,
       status: sketch.outcome === 'unanswered' ? 0 : (sketch.status ?? 200),
       source: endpoints.intern({
         ...NO_FIELDS,
@@ -73,43 +71,24 @@ export function callOf(sketch: CallSketch): ApiCall {
         reserved,
       }),
       sourceIp: kind === 'ip' ? client : '10.0.0.9',
-      sourcePort: 40_000,
       destination: endpoints.intern({ ...NO_FIELDS, namespace, workload, pod: `${workload}-0` }),
       destinationIp: '10.0.0.5',
-      destinationPort: 8080,
-      destinationService: '',
-      destinationNames: [],
     },
-    twin: null,
     method: sketch.method ?? operation?.method ?? 'GET',
-    scheme: 'http',
     host: 'shop.example.com',
     path: sketch.path ?? `${api?.context ?? ''}${operation?.template ?? '/'}`,
-    protocol: 'HTTP/1.1',
-    requestId: '',
-    traceParent: '',
-    forwardedFor: '',
-    userAgent: '',
-    identityValues: [],
-    weirMark: '',
-    weirShadow: '',
-    attempts: 1,
     revises: sketch.revises ?? false,
   })
   return new ApiCall({
+    ...PLAIN_CALL,
     exchange,
     outcome: sketch.outcome ?? 'answered',
     api,
     operation,
     confidence: api === null ? 'none' : 'exact',
-    how: 'test',
-    candidates: [],
-    more: 0,
     client: { kind, value: client, addresses: sketch.addresses ?? [client] },
     clientAddress: sketch.addresses?.at(-1) ?? client,
-    via: 'direct',
     limitedBy: sketch.limitedBy ?? null,
-    wouldLimit: false,
   })
 }
 

@@ -5,6 +5,7 @@ import { Exchange, type ExchangeFields, type Report } from '../../../src/model/e
 import type { Finding } from '../../../src/model/finding.ts'
 import { Direction } from '../../../src/model/flow-view.ts'
 import type { Limit } from '../../../src/model/limit.ts'
+import { PLAIN_CALL, PLAIN_EXCHANGE, PLAIN_REPORT } from '../../fixtures/plain-call.ts'
 
 const endpoints = new EndpointTable()
 
@@ -24,17 +25,14 @@ const CLIENT: Client = { kind: 'ip', value: '10.0.0.7', addresses: ['10.0.0.7'] 
 export const START_MS = 1_772_366_400_250
 
 const REPORT: Report = {
-  direction: Direction.ingress,
+  ...PLAIN_REPORT,
   node: 'node-a',
   uuid: '0b0e7b9a-8f3c-4c0e-9d3b-1a2b3c4d5e6f',
   seenMs: START_MS + 0.75,
   startMs: START_MS - 3,
   durationMs: 12.345_678,
-  estimated: false,
-  status: 200,
   source: endpoints.intern({ ...NO_FIELDS, identity: 2, reserved: 'world' }),
   sourceIp: '10.0.0.7',
-  sourcePort: 40_000,
   destination: endpoints.intern({
     ...NO_FIELDS,
     identity: 7,
@@ -44,29 +42,18 @@ const REPORT: Report = {
     workloadKind: 'Deployment',
   }),
   destinationIp: '10.1.0.9',
-  destinationPort: 8080,
   destinationService: 'shop/orders',
   destinationNames: ['orders.shop.svc'],
 }
 
 const EXCHANGE: ExchangeFields = {
-  outcome: 'answered',
+  ...PLAIN_EXCHANGE,
   report: REPORT,
   twin: { ...REPORT, direction: Direction.egress },
-  method: 'GET',
-  scheme: 'http',
   host: 'api.example.com:8080',
   path: '/orders/v1/7',
-  protocol: 'HTTP/1.1',
   requestId: 'r-1',
   traceParent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
-  forwardedFor: '',
-  userAgent: '',
-  identityValues: [],
-  weirMark: '',
-  weirShadow: '',
-  attempts: 1,
-  revises: false,
 }
 
 interface Overrides {
@@ -78,19 +65,16 @@ interface Overrides {
 /** A call of which everything is known, but for what is said otherwise. */
 export function callOf({ call = {}, exchange = {}, report = {} }: Overrides = {}): ApiCall {
   return new ApiCall({
+    ...PLAIN_CALL,
     exchange: new Exchange({ ...EXCHANGE, ...exchange, report: { ...REPORT, ...report } }),
-    outcome: 'answered',
     api: API,
     operation: { method: 'GET', template: '/{id}' },
     confidence: 'exact',
     how: 'gateway-host',
     candidates: [API],
-    more: 0,
     client: CLIENT,
     clientAddress: '10.0.0.7',
     via: 'gateway',
-    limitedBy: null,
-    wouldLimit: false,
     ...call,
   })
 }

@@ -5,7 +5,7 @@ import {
   NO_FIELDS,
 } from '../../../src/model/endpoint.ts'
 import { Exchange, type ExchangeFields, type Report } from '../../../src/model/exchange.ts'
-import { Direction } from '../../../src/model/flow-view.ts'
+import { PLAIN_EXCHANGE, PLAIN_REPORT } from '../../fixtures/plain-call.ts'
 
 const table = new EndpointTable()
 
@@ -15,22 +15,11 @@ export function endpoint(fields: Partial<EndpointFields>): Endpoint {
 
 export function report(fields: Partial<Report> = {}): Report {
   return {
-    direction: Direction.ingress,
-    node: 'node-1',
+    ...PLAIN_REPORT,
     uuid: 'u-1',
-    seenMs: 1_000,
-    startMs: 1_000,
-    durationMs: 5,
-    estimated: false,
-    status: 200,
     source: table.none,
-    sourceIp: '192.0.2.1',
-    sourcePort: 40_000,
     destination: table.none,
-    destinationIp: '',
     destinationPort: 0,
-    destinationService: '',
-    destinationNames: [],
     ...fields,
   }
 }
@@ -39,24 +28,5 @@ export function exchange(
   fields: Partial<Omit<ExchangeFields, 'report'>>,
   of: Partial<Report> = {},
 ) {
-  return new Exchange({
-    outcome: 'answered',
-    report: report(of),
-    twin: null,
-    method: 'GET',
-    scheme: 'http',
-    host: '',
-    path: '/',
-    protocol: 'HTTP/1.1',
-    requestId: '',
-    traceParent: '',
-    forwardedFor: '',
-    userAgent: '',
-    identityValues: [],
-    weirMark: '',
-    weirShadow: '',
-    attempts: 1,
-    revises: false,
-    ...fields,
-  })
+  return new Exchange({ ...PLAIN_EXCHANGE, report: report(of), ...fields })
 }

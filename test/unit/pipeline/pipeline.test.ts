@@ -7,6 +7,7 @@ import type { Stage } from '../../../src/pipeline/contract.ts'
 import { Ledger } from '../../../src/pipeline/ledger.ts'
 import { Pipeline } from '../../../src/pipeline/pipeline.ts'
 import { httpRequest, httpResponse, viewer } from '../../fixtures/hubble-flows.ts'
+import { PLAIN_CALL } from '../../fixtures/plain-call.ts'
 
 const T = 1_760_000_000_000
 
@@ -17,23 +18,7 @@ function naming(leak = false): Stage<Exchange, ApiCall> {
     advance: () => {},
     accept(exchange, emit) {
       if (leak) return 0
-      emit(
-        new ApiCall({
-          exchange,
-          outcome: exchange.outcome,
-          api: null,
-          operation: null,
-          confidence: 'none',
-          how: 'none',
-          candidates: [],
-          more: 0,
-          client: { kind: 'ip', value: '', addresses: [] },
-          clientAddress: '',
-          via: 'direct',
-          limitedBy: null,
-          wouldLimit: false,
-        }),
-      )
+      emit(new ApiCall({ ...PLAIN_CALL, exchange, outcome: exchange.outcome }))
       return 0
     },
   }

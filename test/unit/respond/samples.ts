@@ -1,7 +1,6 @@
 import { vi } from 'vitest'
 import type { Api, LimitTarget } from '../../../src/model/api.ts'
 import { ApiCall, type ApiCallFields } from '../../../src/model/api-call.ts'
-import { NO_FIELDS } from '../../../src/model/endpoint.ts'
 import { Exchange, type ExchangeFields, type Report } from '../../../src/model/exchange.ts'
 import type { Finding } from '../../../src/model/finding.ts'
 import { Direction } from '../../../src/model/flow-view.ts'
@@ -14,6 +13,7 @@ import {
 } from '../../../src/respond/limited-operation.ts'
 import type { Decision } from '../../../src/respond/plan.ts'
 import type { ArmedService } from '../../../src/respond/scaffold.ts'
+import { PLAIN_CALL, PLAIN_EXCHANGE, PLAIN_REPORT } from '../../fixtures/plain-call.ts'
 
 export const API: Api = {
   name: 'orders',
@@ -155,8 +155,6 @@ export function findingOf(fields: Partial<Finding> = {}): Finding {
   }
 }
 
-const NOBODY = { ...NO_FIELDS, id: 0, generation: 0 }
-
 /** A call of 10.0.0.2 to GET /orders/{id} that was answered, at `startMs`. */
 export function callOf(
   startMs: number,
@@ -165,45 +163,24 @@ export function callOf(
 ): ApiCall {
   const address = fields.clientAddress ?? '10.0.0.2'
   const report: Report = {
+    ...PLAIN_REPORT,
     direction: Direction.egress,
-    node: 'node-1',
-    uuid: '',
     startMs,
     seenMs: startMs + 1,
     durationMs: 1,
-    estimated: false,
-    status: 200,
-    source: NOBODY,
     sourceIp: address,
-    sourcePort: 40_000,
-    destination: NOBODY,
     destinationIp: '10.96.0.7',
-    destinationPort: 8080,
     destinationService: 'shop/checkout',
-    destinationNames: [],
   }
   return new ApiCall({
+    ...PLAIN_CALL,
     exchange: new Exchange({
-      outcome: 'answered',
+      ...PLAIN_EXCHANGE,
       report,
-      twin: null,
-      method: 'GET',
-      scheme: 'http',
       host: 'checkout',
       path: '/orders/7',
-      protocol: 'HTTP/1.1',
-      requestId: '',
-      traceParent: '',
-      forwardedFor: '',
-      userAgent: '',
-      identityValues: [],
-      weirMark: '',
-      weirShadow: '',
-      attempts: 1,
-      revises: false,
       ...exchange,
     }),
-    outcome: 'answered',
     api: API,
     operation: GET_ORDER,
     confidence: 'exact',

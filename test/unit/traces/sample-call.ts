@@ -2,7 +2,7 @@ import type { Api } from '../../../src/model/api.ts'
 import { ApiCall, type ApiCallFields } from '../../../src/model/api-call.ts'
 import { type Endpoint, NO_FIELDS } from '../../../src/model/endpoint.ts'
 import { Exchange, type ExchangeFields, type Report } from '../../../src/model/exchange.ts'
-import { Direction } from '../../../src/model/flow-view.ts'
+import { PLAIN_CALL, PLAIN_EXCHANGE, PLAIN_REPORT } from '../../fixtures/plain-call.ts'
 
 export const ORDERS: Api = {
   name: 'Orders',
@@ -39,45 +39,27 @@ export const ORDERS_POD: Endpoint = {
 /** The server's account of a call that took 12.5 ms. */
 export function sampleReport(over: Partial<Report> = {}): Report {
   return {
-    direction: Direction.ingress,
+    ...PLAIN_REPORT,
     node: 'east/node-1',
     uuid: 'uuid-1',
     seenMs: 1_700_000_000_124,
     startMs: 1_700_000_000_123.5,
     durationMs: 12.5,
-    estimated: false,
-    status: 200,
     source: CART,
     sourceIp: '10.0.0.1',
-    sourcePort: 40_000,
     destination: ORDERS_POD,
     destinationIp: '10.0.0.2',
-    destinationPort: 8_080,
-    destinationService: '',
-    destinationNames: [],
     ...over,
   }
 }
 
 export function sampleExchange(over: Partial<ExchangeFields> = {}): Exchange {
   return new Exchange({
-    outcome: 'answered',
+    ...PLAIN_EXCHANGE,
     report: sampleReport(),
-    twin: null,
-    method: 'GET',
-    scheme: 'http',
     host: 'orders.backend:8080',
     path: '/orders/7',
-    protocol: 'HTTP/1.1',
-    requestId: '',
-    traceParent: '',
-    forwardedFor: '',
     userAgent: 'curl/8',
-    identityValues: [],
-    weirMark: '',
-    weirShadow: '',
-    attempts: 1,
-    revises: false,
     ...over,
   })
 }
@@ -87,19 +69,15 @@ export function sampleCall(
   over: Partial<Omit<ApiCallFields, 'exchange'>> & { readonly exchange?: Exchange } = {},
 ): ApiCall {
   return new ApiCall({
+    ...PLAIN_CALL,
     exchange: sampleExchange(),
-    outcome: 'answered',
     api: ORDERS,
     operation: { method: 'GET', template: '/orders/{id}' },
     confidence: 'high',
     how: 'backend',
     candidates: [ORDERS],
-    more: 0,
     client: { kind: 'workload', value: 'shop/cart', addresses: ['10.0.0.1'] },
     clientAddress: '10.0.0.1',
-    via: 'direct',
-    limitedBy: null,
-    wouldLimit: false,
     ...over,
   })
 }
