@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
 import { callJson, createEventOutlet, type EventOutlet } from './app/event-outlet.ts'
 import { limitFacts } from './app/limit-facts.ts'
+import { timeTextOf } from './app/time-text.ts'
 import type { Config } from './config/schema.ts'
 import { msOfMoment, partsOfHostPort } from './config/values.ts'
 import { type Console, createConsole } from './console/console.ts'
@@ -336,10 +337,12 @@ class Weir implements App {
 
   #createConsole(): Console {
     const { host, port } = partsOfHostPort(this.#config.console.listen) ?? { host: '', port: 0 }
-    const { registry } = this.#telemetry
+    const { registry, log } = this.#telemetry
     return createConsole({
       host,
       port,
+      // What it tells at info is told already.
+      logger: log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level }),
       ready: () => this.#health.state(),
       metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
       status: () => ({
@@ -380,12 +383,6 @@ class Weir implements App {
     this.#telemetry.degraded(what, reason)
     this.#health.degraded(what, reason)
   }
-}
-
-/** RFC 3339; null before the first flow, and for a clock that is beyond any date. */
-function timeTextOf(unixMs: number): string | null {
-  const time = new Date(unixMs)
-  return unixMs === 0 || Number.isNaN(time.getTime()) ? null : time.toISOString()
 }
 
 /** @throws {ConfigError} for rules, thresholds or allow-list entries that are wrong. */

@@ -15,13 +15,11 @@ export interface Io {
   readonly stop: AbortSignal
 }
 
-/** Writes a line of many: a slow reader holds the writer back, not the memory. False: nobody reads any more. */
-export async function printPaced(stream: Writable, line: string): Promise<boolean> {
-  if (!stream.write(`${line}\n`)) {
-    // Unlike `drain`, this comes in any case.
-    await new Promise<void>((done) => stream.write('', () => done()))
-  }
-  return stream.writable
+/** Writes a line of many: a slow reader holds the writer back, not the memory. */
+export async function printPaced(stream: Writable, line: string): Promise<void> {
+  if (stream.write(`${line}\n`)) return
+  // Unlike `drain`, this comes even where the reader has gone.
+  await new Promise<void>((done) => stream.write('', () => done()))
 }
 
 export function print(stream: Writable, line: string): void {

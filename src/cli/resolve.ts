@@ -9,12 +9,17 @@ export async function resolve(io: Io, flags: ManifestFlags): Promise<number> {
   const { catalogue, problems } = await openCatalogue(identity.manifests)
   for (const problem of problems) print(io.stderr, `Warning: ${problem}`)
   let failed = false
+  let hasReader = true
+  io.stdout.once('error', () => {
+    hasReader = false
+  })
   for await (const line of createInterface({ input: io.stdin, signal: io.stop })) {
     if (line.trim() === '') continue
     const answer = answerLine(catalogue, line)
     if ('error' in answer) failed = true
     const text = flags.json === true ? JSON.stringify(answer) : sentenceOf(answer)
-    if (!(await printPaced(io.stdout, text))) break
+    await printPaced(io.stdout, text)
+    if (!hasReader) break
   }
   return failed ? 1 : 0
 }

@@ -13,18 +13,22 @@ const ATTRIBUTE_PREFIX = 'ce_'
 export function createStdoutPublisher(stream: Writable): Publisher {
   const gone = (cause: unknown): SinkError =>
     new SinkError('Cannot write to the output', { sink: NAME, retryable: false, cause })
-  // What fails is told by the callback of its write; an event without a listener would end the process.
-  stream.on('error', () => {})
+  // The process's own streams count as writable even then.
+  let failure: Error | undefined
+  stream.on('error', (error) => {
+    failure ??= error
+  })
   return {
     name: NAME,
     async open() {
-      if (!stream.writable) throw gone(stream.errored ?? undefined)
+      if (failure !== undefined || !stream.writable) throw gone(failure)
     },
     publish(batch) {
       return new Promise((resolve, reject) => {
         stream.write(batch.map(lineOf).join(''), (error) => {
-          if (error) reject(gone(error))
-          else resolve()
+          if (!error) return resolve()
+          failure ??= error
+          reject(gone(error))
         })
       })
     },

@@ -1,12 +1,16 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { text } from 'node:stream/consumers'
 import * as grpc from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { FlowsMessage } from '../../src/hubble/flow-message.ts'
 import { observerService } from '../../src/hubble/proto.ts'
 import { httpRequest, httpResponse } from '../fixtures/hubble-flows.ts'
 import { captureOf, directoryOf, SHOP_MANIFESTS } from '../fixtures/shop.ts'
-import { poll, runWeir, startWeir } from './weir.ts'
+import { poll, runWeir, spawnWeir, startWeir } from './weir.ts'
 
 const T = Date.now() - 60_000
 
@@ -54,6 +58,14 @@ async function startRelay(flows: readonly FlowsMessage[], port = 0): Promise<num
   })
 }
 
+/** The lines of the log. */
+function logOf(stderr: string): Record<string, unknown>[] {
+  return stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
 const textOf = async (url: string) => (await fetch(url)).text()
 const jsonOf = async (url: string): Promise<Record<string, unknown>> =>
   (await (await fetch(url)).json()) as Record<string, unknown>
@@ -69,7 +81,7 @@ describe('weir run', () => {
     const requests = /^weir_api_requests_total\{.*operation="\/orders\/\{[^"]*".* 2$/m
     const metrics = await poll(
       () => textOf(`${weir.url}/metrics`),
-      (text) => requests.test(text),
+      (body) => requests.test(body),
     )
     expect(metrics).toMatch(requests)
     expect(metrics).toMatch(/api="Orders API",namespace="shop",version="1.0",operation="\/login"/)
@@ -189,5 +201,120 @@ describe('weir run', () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
     weir.child.kill('SIGINT')
     expect((await weir.ended).code).toBe(130)
+  })
+
+  it('SIGTERM while Kafka is away ends with 0 when its time is over, in few lines', async () => {
+    const relay = await startRelay(calls(T))
+    const weir = await startWeir(
+      ['run', '--relay', `127.0.0.1:${relay}`, '--kafka', '127.0.0.1:9', '--since', '5m'],
+      directoryOf({}),
+      { WEIR_SHUTDOWN_TIMEOUT: '1s' },
+    )
+    await poll(
+      async () => ((await jsonOf(`${weir.url}/api/v1/calls`))['items'] as unknown[]).length,
+      (n) => n > 0,
+    )
+    const { code, stderr } = await weir.stop()
+    expect(code).toBe(0)
+    const lines = logOf(stderr).filter(({ msg }) => msg === 'Events not delivered')
+    expect(lines.reduce((sum, { count }) => sum + Number(count), 0)).toBe(4)
+    expect(lines.length).toBeLessThanOrEqual(2)
+    expect(logOf(stderr).at(-1)).toMatchObject({ msg: 'Stopped', unaccounted: 0 })
+  })
+
+  it('a collector that never answers does not hold the ended process', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    onTestFinished(() => silent.closeAllConnections())
+    onTestFinished(() => void silent.close())
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const cwd = directoryOf({ 'capture.jsonl': captureOf(calls(T)) })
+    const args = ['run', '--file', 'capture.jsonl', '--listen', '127.0.0.1:0']
+    const environment = { WEIR_SHUTDOWN_TIMEOUT: '1s' }
+    const startedMs = Date.now()
+    const otlp = `http://127.0.0.1:${port}`
+    const { code } = await runWeir([...args, '--otlp', otlp], '', cwd, environment)
+    expect(code).toBe(0)
+    // The export itself would wait for its answer for ten seconds.
+    expect(Date.now() - startedMs).toBeLessThan(8_000)
+  })
+
+  it('a state directory that cannot be written costs a line, not one a call', async () => {
+    const cwd = directoryOf({ 'capture.jsonl': captureOf(calls(T)), file: '' })
+    const args = ['run', '--file', 'capture.jsonl', '--listen', '127.0.0.1:0']
+    const { code, stderr } = await runWeir(args, '', cwd, { WEIR_STATE_DIR: 'file/state' })
+    expect(code).toBe(0)
+    const messages = logOf(stderr).map(({ msg }) => msg)
+    expect(messages.filter((msg) => msg === 'Degraded')).toHaveLength(1)
+    expect(messages.filter((msg) => msg === 'Events not delivered').length).toBeLessThanOrEqual(2)
+  })
+
+  it('says what it does in one line each, and speaks of no recovery at the start', async () => {
+    const cwd = directoryOf({ 'capture.jsonl': captureOf(calls(T)) })
+    const args = ['run', '--file', 'capture.jsonl', '--listen', '127.0.0.1:0']
+    const { stderr } = await runWeir(args, '', cwd)
+    expect(logOf(stderr).map(({ msg }) => msg)).toEqual([
+      'Weir starts',
+      'Console listens',
+      'Catalogue loaded',
+      'Stopped',
+    ])
+  })
+
+  it('reads on when nobody reads its standard output any more', async () => {
+    const capture = captureOf(Array.from({ length: 500 }, (_, n) => calls(T + n * 1_000)).flat())
+    const cwd = directoryOf({ 'capture.jsonl': capture })
+    const environment = { WEIR_EVENTS_PUBLISHER: 'stdout' }
+    const args = ['run', '--file', 'capture.jsonl', '--listen', '127.0.0.1:0']
+    const child = spawnWeir(args, cwd, environment)
+    child.stdout?.once('data', () => child.stdout?.destroy())
+    const [stderr, [code]] = await Promise.all([
+      child.stderr === null ? '' : text(child.stderr),
+      once(child, 'exit'),
+    ])
+    expect(code).toBe(0)
+    const messages = logOf(stderr).map(({ msg }) => msg)
+    expect(messages.filter((msg) => msg === 'Degraded')).toHaveLength(1)
+    expect(messages).not.toContain('Well again')
+  })
+
+  it('shows no secret of its configuration, whatever is away', async () => {
+    const config = `
+hubble: {sources: [{relay: "127.0.0.1:9"}]}
+traces: {endpoint: "http://user:s3cret@127.0.0.1:9", headers: {authorization: s3cret}}
+events:
+  publisher: kafka
+  kafka: {brokers: ["127.0.0.1:9"], sasl: {mechanism: plain, username: weir, password: s3cret}}
+shutdownTimeout: 1s
+log: {level: debug}
+`
+    const weir = await startWeir(['run'], directoryOf({ 'weir.yaml': config }))
+    const state = await poll(
+      () => textOf(`${weir.url}/readyz`),
+      (body) => body.includes('events: '),
+    )
+    expect(state).toContain('events: ')
+    const pages = ['readyz', 'metrics', 'api/v1/status', 'api/v1/ledger']
+    const bodies = await Promise.all(pages.map((page) => textOf(`${weir.url}/${page}`)))
+    const { stderr, stdout } = await weir.stop()
+    expect([...bodies, stderr, stdout].join('\n')).not.toContain('s3cret')
+  })
+
+  it('bounds the sources of the configuration by --until', async () => {
+    const config = 'hubble: {sources: [{file: capture.jsonl}]}\nevents: {publisher: stdout}\n'
+    const cwd = directoryOf({ 'weir.yaml': config, 'capture.jsonl': captureOf(calls(T)) })
+    const until = new Date(T + 150).toISOString()
+    const args = ['run', '--until', until, '--listen', '127.0.0.1:0']
+    const { code, stdout } = await runWeir(args, '', cwd)
+    expect([code, stdout.trim().split('\n').length]).toEqual([0, 2])
+  })
+
+  it('a defect ends it with 70', async () => {
+    const defect = `import { isMainThread } from 'node:worker_threads'
+      setTimeout(() => { if (isMainThread) throw new Error('a defect') }, 1000)`
+    const args = ['run', '--relay', '127.0.0.1:9', '--listen', '127.0.0.1:0']
+    const cwd = directoryOf({ 'defect.mjs': defect })
+    const { code, stderr } = await runWeir(args, '', cwd, { NODE_OPTIONS: '--import ./defect.mjs' })
+    expect([code, stderr]).toEqual([70, expect.stringContaining('Internal error: a defect')])
   })
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -5,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { httpRequest, httpResponse } from '../fixtures/hubble-flows.ts'
 import { captureOf, directoryOf, SHOP_MANIFESTS } from '../fixtures/shop.ts'
-import { runWeir } from './weir.ts'
+import { runWeir, spawnWeir } from './weir.ts'
 
 const T = 1_760_000_000_000
 const BOOKINFO = '../shared/samples/flows/basic-sample-400-tcp-flows.jsonl.gz'
@@ -36,6 +37,14 @@ describe('weir', () => {
     { why: 'an unknown verb', args: ['fly'], code: 2 },
     { why: 'an unknown flag', args: ['run', '--rely', 'x:1'], code: 2 },
     { why: 'a wrong mode', args: ['run', '--mode', 'loud'], code: 2 },
+    {
+      why: 'two inputs',
+      args: ['run', '--relay', 'a:1', '--file', 'b'],
+      code: 2,
+      says: 'exclude each other',
+    },
+    { why: 'a time that is none', args: ['run', '--until', 'soon'], code: 2 },
+    { why: 'no manifests', args: ['resolve'], code: 2, says: 'use --manifests' },
     { why: 'no source', args: ['run'], code: 78, says: 'hubble.sources: needs at least one' },
     { why: 'a missing configuration', args: ['run', '--config', '/no/where.yaml'], code: 78 },
     {
@@ -56,6 +65,22 @@ describe('weir', () => {
     const ended = await runWeir(args, '{', directoryOf({}))
     expect([ended.code, ended.stdout]).toEqual([code, ''])
     expect(ended.stderr).toContain(says)
+  })
+})
+
+describe('flags of every verb', () => {
+  it('stand before the verb as well as behind it', async () => {
+    const cwd = directoryOf({ 'other.yaml': 'detect: {rules: [{id: nothing}]}' })
+    for (const args of [
+      ['--config', 'other.yaml', 'check'],
+      ['check', '--config', 'other.yaml'],
+    ]) {
+      const { code, stderr } = await runWeir(args, '', cwd)
+      expect([code, stderr]).toEqual([78, expect.stringContaining('detect.rules.0.id')])
+    }
+    const manifests = directoryOf({ 'shop.yaml': SHOP_MANIFESTS })
+    const ended = await runWeir(['--json', 'check', '--manifests', manifests])
+    expect(JSON.parse(ended.stdout)).toMatchObject({ ok: true, apis: 1 })
   })
 })
 
@@ -175,6 +200,16 @@ describe('weir resolve', () => {
   })
 })
 
+it('`weir resolve … | head -1` ends with 0, though it had more to say', async () => {
+  const manifests = directoryOf({ 'shop.yaml': SHOP_MANIFESTS })
+  const child = spawnWeir(['resolve', '--manifests', manifests, '--json'])
+  const exit = once(child, 'exit')
+  child.stdin?.on('error', () => {}) // It ends before it has read everything.
+  child.stdin?.end('{"leg":"gateway","method":"GET","host":"a","path":"/x"}\n'.repeat(20_000))
+  child.stdout?.once('data', () => child.stdout?.destroy())
+  expect(await exit).toEqual([0, null])
+})
+
 describe('weir render', () => {
   it('writes the CEC of a finding, the same bytes each time', async () => {
     const manifests = directoryOf({
@@ -196,6 +231,22 @@ describe('weir render', () => {
       },
     ])
     expect(first.stdout).toContain('10.0.0.1')
+  })
+
+  it('takes manifests and protected addresses from the configuration; --json is a line a CEC', async () => {
+    const cwd = directoryOf({ 'shop.yaml': SHOP_MANIFESTS })
+    const config = 'identity: {manifests: [shop.yaml]}\n'
+    writeFileSync(join(cwd, 'weir.yaml'), config)
+    const json = await runWeir(['render', '--json'], JSON.stringify(FINDING), cwd)
+    expect(json.stdout.trim().split('\n')).toHaveLength(1)
+    expect(JSON.parse(json.stdout)).toMatchObject({ metadata: { name: 'weir-orders' } })
+    writeFileSync(join(cwd, 'weir.yaml'), `${config}respond: {protect: [10.0.0.0/8]}\n`)
+    const ended = await runWeir(['render'], JSON.stringify(FINDING), cwd)
+    expect([ended.code, ended.stdout, ended.stderr]).toEqual([
+      1,
+      '',
+      expect.stringContaining('10.0.0.1'),
+    ])
   })
 
   it('refuses with the reason on standard error, and nothing on standard output', async () => {

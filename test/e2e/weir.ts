@@ -13,9 +13,16 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Runs a verb to its end, in an environment without WEIR_*. */
-export async function runWeir(args: readonly string[], stdin = '', cwd?: string): Promise<Ended> {
-  const child = spawnWeir(args, cwd)
+export type Environment = Readonly<Record<string, string>>
+
+/** Runs a verb to its end, in an environment without WEIR_* but for what `environment` adds. */
+export async function runWeir(
+  args: readonly string[],
+  stdin = '',
+  cwd?: string,
+  environment?: Environment,
+): Promise<Ended> {
+  const child = spawnWeir(args, cwd, environment)
   child.stdin?.end(stdin)
   return endOf(child)
 }
@@ -30,8 +37,12 @@ export interface Running {
 }
 
 /** Starts `run` (or another verb that listens) and waits until its console does. */
-export async function startWeir(args: readonly string[], cwd?: string): Promise<Running> {
-  const child = spawnWeir([...args, '--listen', '127.0.0.1:0'], cwd)
+export async function startWeir(
+  args: readonly string[],
+  cwd?: string,
+  environment?: Environment,
+): Promise<Running> {
+  const child = spawnWeir([...args, '--listen', '127.0.0.1:0'], cwd, environment)
   child.stdin?.end()
   const ended = endOf(child)
   const url = await new Promise<string>((resolve, reject) => {
@@ -57,10 +68,14 @@ export async function startWeir(args: readonly string[], cwd?: string): Promise<
   }
 }
 
-function spawnWeir(args: readonly string[], cwd?: string): ChildProcess {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('WEIR_')),
-  )
+/** Its streams are the caller's. */
+export function spawnWeir(
+  args: readonly string[],
+  cwd?: string,
+  environment: Environment = {},
+): ChildProcess {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('WEIR_'))
+  const env = { ...Object.fromEntries(inherited), ...environment }
   const options = { env, ...(cwd === undefined ? {} : { cwd }) }
   const child = spawn(process.execPath, [MAIN, ...args], options)
   onTestFinished(() => void child.kill('SIGKILL'))

@@ -48,6 +48,17 @@ describe('loadConfig()', () => {
     expect(config.hubble.sources).toEqual([{ relay: 'a:1', name: 'x' }])
   })
 
+  it('a variable of digits is text where text is asked for: a password, a cluster', () => {
+    const { config } = load('events: {kafka: {sasl: {mechanism: plain, username: u}}}', {
+      WEIR_EVENTS_KAFKA_SASL_PASSWORD: '0123',
+      WEIR_CLUSTER: '["7"]',
+      WEIR_EVENTS_SQLITE_MAX_BYTES: '4096',
+      WEIR_EVENTS_KAFKA_TLS: 'true',
+    })
+    expect(config.events.kafka).toMatchObject({ sasl: { password: '0123' }, tls: true })
+    expect([config.cluster, config.events.sqlite.maxBytes]).toEqual(['["7"]', 4_096])
+  })
+
   it('warns of a variable that is no setting, and names the nearest', () => {
     expect(load('', { WEIR_STATE_DIRR: 'x' }).warnings).toEqual([
       'WEIR_STATE_DIRR is no setting; WEIR_STATE_DIR is',
@@ -75,6 +86,34 @@ describe('loadConfig()', () => {
     expect(config.events.kafka.sasl?.password).toBe('s3cret')
     expect(() => load(sasl('12345'))).toThrow(/password: .*\(now: \*\*\*\)/)
     expect(() => load(sasl(`"\${file:/not/there}"`))).toThrow(/password: cannot read \/not\/there/)
+  })
+
+  it.each([
+    ['a line that does not parse', 'events:\n  kafka:\n    sasl:\n      password: s3cret: x'],
+    ['an alias', 'events: *s3cret'],
+    ['an unclosed text', 'events: {kafka: {sasl: {password: "s3cret'],
+    ['a URL', 'traces: {endpoint: "ftp://user:s3cret@collector"}'],
+  ])('shows no secret that stands in %s', (_, text) => {
+    let message = ''
+    try {
+      load(text)
+    } catch (error) {
+      message = (error as Error).message
+    }
+    expect(message).toMatch(/^Cannot use/)
+    expect(message).not.toContain('s3cret')
+  })
+
+  it('finds before anything runs what cannot work together', () => {
+    const text = `
+events: {publisher: kafka}
+traces: {endpoint: "ftp://collector"}
+hubble: {sources: [{relay: "a:1"}, {relay: "a:1"}]}
+exchange: {unansweredAfter: 30}
+shutdownTimeout: 30d`
+    expect(() => load(text)).toThrow(
+      /sources: two of them[\s\S]*unansweredAfter: must be a duration[\s\S]*endpoint: must be a URL[\s\S]*needs events\.kafka\.brokers[\s\S]*shutdownTimeout: must be/,
+    )
   })
 
   it('fails on a named file that is missing, and on one that is not YAML', () => {
