@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
 import { callJson, createEventOutlet, type EventOutlet } from './app/event-outlet.ts'
 import { limitFacts } from './app/limit-facts.ts'
+import { respondOptions } from './app/respond-options.ts'
 import { timeTextOf } from './app/time-text.ts'
 import type { Config } from './config/schema.ts'
 import { msOfMoment, partsOfHostPort } from './config/values.ts'
@@ -29,7 +30,6 @@ import type { Limit } from './model/limit.ts'
 import type { Sink, Source, SourceNotice } from './pipeline/contract.ts'
 import { Ledger } from './pipeline/ledger.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
-import { createDirectoryTarget } from './respond/directory-target.ts'
 import {
   createResponder,
   RESPOND_OUTCOMES,
@@ -105,17 +105,17 @@ class Weir implements App {
   readonly #pipeline: Pipeline
   readonly #console: Console | undefined
   #catalogue = NO_CATALOGUE
+  /** What the bounds of each table cost so far. */
+  #evictions: () => Readonly<Record<string, number>> = () => ({})
 
   constructor(config: Config, options: AppOptions) {
     this.#config = config
     this.#options = options
-    const clusters = new Set(config.hubble.sources.map((s) => s.cluster ?? config.cluster))
     this.#telemetry = new Telemetry({
       log: createLogger(config.log.level, options.stderr),
       version: options.version,
       nodeVersion: options.nodeVersion,
       configHash: hash('sha256', JSON.stringify(config), 'hex').slice(0, 8),
-      cluster: clusters.size > 1 ? config.cluster : undefined,
       now: Date.now,
     })
     this.#sources = this.#createSources()
@@ -129,6 +129,7 @@ class Weir implements App {
       ledger: this.ledger,
       limits: () => this.limits(),
       apis: () => this.#catalogue.apis.length,
+      evictions: () => this.#evictions(),
     })
   }
 
@@ -233,19 +234,28 @@ class Weir implements App {
       { ...this.#config.detect, coverage: () => this.#coverage.ratio() },
       (finding) => this.#found(finding),
     )
+    const exchanges = createExchangeStage({
+      unansweredAfterMs: exchange.unansweredAfter,
+      mergeWindowMs: exchange.mergeWindow,
+      pendingMax: exchange.pendingMax,
+      identityHeaders: identity.client.headers.map((header) => header.toLowerCase()),
+    })
+    const clients = new ClientNamer(identity.client)
+    this.#evictions = () => ({
+      calls: exchanges.evicted,
+      endpoints: this.#endpoints.evicted,
+      clients: clients.evicted,
+      suspects: detector.evicted,
+      limits: this.#responder.counts().evicted,
+    })
     return new Pipeline({
       ledger: this.ledger,
-      exchange: createExchangeStage({
-        unansweredAfterMs: exchange.unansweredAfter,
-        mergeWindowMs: exchange.mergeWindow,
-        pendingMax: exchange.pendingMax,
-        identityHeaders: identity.client.headers.map((header) => header.toLowerCase()),
-      }),
+      exchange: exchanges,
       exchangeOutcomes: EXCHANGE_OUTCOMES,
       identity: createIdentityStage({
         catalogue: () => this.#catalogue,
         limits: () => this.#responder.inForce(),
-        clients: new ClientNamer(identity.client),
+        clients,
         hashIdentity: identityHash,
       }),
       identityOutcomes: IDENTITY_OUTCOMES,
@@ -309,21 +319,10 @@ class Weir implements App {
   }
 
   #createResponder(): Responder {
-    const { mode, target, directory, budgets, ...respond } = this.#config.respond
-    const writes = this.#options.headless !== true && target === 'directory'
+    const watchOnly = this.#options.headless === true
     return createResponder({
-      mode: this.#options.headless === true ? 'observe' : mode,
-      target: writes && directory !== undefined ? createDirectoryTarget(directory) : null,
-      shadowMs: respond.shadowFor,
-      ttlMs: [respond.ttl, respond.ttl * 3, respond.ttl * 12],
-      minWriteIntervalMs: respond.minWriteInterval,
-      protect: respond.protect,
-      budgets: {
-        limitsMax: budgets.limits,
-        clientsPerApiMax: budgets.perApi,
-        cecsMax: budgets.objects,
-        writesPerMinuteMax: budgets.writesPerMinute,
-      },
+      ...respondOptions(this.#config.respond),
+      ...(watchOnly ? { mode: 'observe', target: null } : {}),
       ...this.#options.stages,
       ...limitFacts(() => this.#catalogue),
       onLimit: (limit) => {
@@ -354,7 +353,7 @@ class Weir implements App {
         coverage: this.#coverage.ratio(),
         newest_flow: timeTextOf(this.#pipeline.eventMs),
         unaccounted: this.ledger.unaccounted(),
-        memory: { recent: this.#recent.overwritten, endpoints: this.#endpoints.size },
+        evicted: this.#evictions(),
       }),
       apis: () => this.#catalogue.apis,
       limits: () => this.limits(),

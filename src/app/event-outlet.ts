@@ -54,9 +54,7 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
   })
   if (publisher === undefined) return undefined
   const books = options.ledger.open('publish', DELIVERY_OUTCOMES, () => delivery.held)
-  const tell = (topic: string, outcome: string, count: number, reason: string) =>
-    telemetry.eventsDone(publisher.name, topic, outcome, count, reason)
-  const losses = new Losses(tell)
+  const losses = new Losses((...loss) => telemetry.eventsLost(publisher.name, ...loss))
   let isDegraded = false
   const delivery = createDelivery({
     publisher,
@@ -67,8 +65,8 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
     ...BATCH,
     paced: options.paced,
     onOutcome: (topic, outcome, count, reason = '') => {
+      telemetry.eventsDone(publisher.name, topic, outcome, count)
       if (outcome === 'shed' || outcome === 'dead') losses.add(topic, outcome, count, reason)
-      else tell(topic, outcome, count, reason)
       if (outcome === 'delivered') books.out += count
       else if (outcome !== 'retried') books.endedAs(`${outcome}:${reason}`, count)
     },

@@ -1,5 +1,6 @@
 import { checkRules, openCatalogue } from '../app.ts'
 import { loadConfig } from '../config/load.ts'
+import { ConfigError, describeError } from '../errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { type Io, print } from './io.ts'
 
@@ -7,8 +8,26 @@ export interface CheckFlags extends CommonFlags {
   readonly manifests?: string[]
 }
 
-/** Every problem at once: 78 for the configuration (thrown by its reader), 1 for manifests. */
+const CONFIGURATION = 78
+
+/** Every problem at once: 78 for the configuration, 1 for manifests. */
 export async function check(io: Io, flags: CheckFlags): Promise<number> {
+  try {
+    return await checked(io, flags)
+  } catch (error) {
+    if (flags.json !== true || !(error instanceof ConfigError)) throw error
+    print(io.stdout, JSON.stringify({ ok: false, problems: problemsOf(error) }))
+    return CONFIGURATION
+  }
+}
+
+/** A message with a list is a problem a line, below a headline. */
+function problemsOf(error: ConfigError): string[] {
+  const [headline = '', ...lines] = describeError(error).split('\n')
+  return lines.length === 0 ? [headline] : lines.map((line) => line.replace(/^\s*- /, ''))
+}
+
+async function checked(io: Io, flags: CheckFlags): Promise<number> {
   const { config, warnings } = loadConfig({
     file: flags.config,
     environment: io.environment,

@@ -44,8 +44,9 @@ export async function demo(io: Io, flags: DemoFlags): Promise<number> {
     await writeFile(manifests, cluster.manifests)
     await cluster.start(stop)
     const { config } = loadConfig({
-      file: flags.config,
-      environment: io.environment,
+      // Nobody's own settings: a broker or a collector named there is not the demo's.
+      file: flags.config ?? null,
+      environment: {},
       overrides: {
         cluster: 'demo',
         hubble: { sources: [{ name: 'demo', relay: cluster.relayAddress, since: '1s' }] },

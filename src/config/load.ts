@@ -10,8 +10,8 @@ type Tree = { [key: string]: unknown }
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface LoadOptions {
-  /** A named file that is missing is an error; undefined: `weir.yaml` where it exists. */
-  readonly file: string | undefined
+  /** A named file that is missing is an error; undefined: `weir.yaml` where it exists; null: none. */
+  readonly file: string | null | undefined
   readonly environment: Environment
   /** What the flags say, in the shape of the configuration. */
   readonly overrides: Tree
@@ -48,7 +48,8 @@ export function loadConfig(options: LoadOptions): Loaded {
   return { config: deepFreeze(result.data), warnings }
 }
 
-function readTree(file: string | undefined, problems: string[]): Tree {
+function readTree(file: string | null | undefined, problems: string[]): Tree {
+  if (file === null) return {}
   let text: string
   try {
     text = readFileSync(file ?? DEFAULT_FILE, 'utf8')

@@ -27,7 +27,6 @@ const tls = z
 const source = z
   .strictObject({
     name: z.string().min(1).optional().describe('As it stands in labels; default: its address.'),
-    cluster: z.string().min(1).optional().describe('Cluster whose flows it brings.'),
     relay: hostPort.optional().describe('Hubble Relay, HOST:PORT.'),
     file: path.optional().describe('A capture in NDJSON, gzipped or not; - is standard input.'),
     tls: tls.optional(),

@@ -177,6 +177,12 @@ export const METRICS = {
     ['label'],
     'Updates whose label value was beyond its budget, counted as `other`.',
   ),
+  evicted: define(
+    'counter',
+    'weir_evicted_total',
+    ['what'],
+    'Entries that left a full table before their time.',
+  ),
   buildInfo: define('gauge', 'weir_build_info', ['version', 'node'], 'Always 1.'),
   configInfo: define('gauge', 'weir_config_info', ['hash'], 'Always 1.'),
 } as const

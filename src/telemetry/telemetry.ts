@@ -16,6 +16,14 @@ const APIS_MAX = 1_000
 const LAG_KEPT_MS = 10 * 60_000
 /** Different texts logged of one kind, of one source. */
 const TEXTS_LOGGED_MAX = 10
+const LIMIT_STATES: readonly LimitState[] = [
+  'proposed',
+  'shadow',
+  'enforced',
+  'expired',
+  'reverted',
+  'refused',
+]
 const PROBLEMS_LOGGED_MAX = 20
 
 export interface TelemetryOptions {
@@ -23,8 +31,6 @@ export interface TelemetryOptions {
   readonly version: string
   readonly nodeVersion: string
   readonly configHash: string
-  /** Constant label, where there is more than one source cluster; else undefined. */
-  readonly cluster: string | undefined
   readonly now: () => number
 }
 
@@ -63,7 +69,6 @@ export class Telemetry {
   constructor(options: TelemetryOptions) {
     this.#options = options
     this.log = options.log
-    if (options.cluster !== undefined) this.registry.setDefaultLabels({ cluster: options.cluster })
     collectDefaultMetrics({ register: this.registry })
     this.#flowsReceived = this.#counter(METRICS.flowsReceived)
     this.#flowsRejected = this.#counter(METRICS.flowsRejected)
@@ -166,12 +171,19 @@ export class Telemetry {
     }
   }
 
-  eventsDone(publisher: string, topic: string, outcome: string, count: number, reason = ''): void {
+  eventsDone(publisher: string, topic: string, outcome: string, count: number): void {
     this.#events.inc({ publisher, topic, outcome }, count)
-    // Data loss, so an operator must act; once a batch, never once a call.
-    if (outcome === 'dead' || outcome === 'shed') {
-      this.log.error({ publisher, topic, count, outcome, reason }, 'Events not delivered')
-    }
+  }
+
+  /** Data loss, so an operator must act; told in sums, never once an event. */
+  eventsLost(
+    publisher: string,
+    topic: string,
+    outcome: string,
+    count: number,
+    reason: string,
+  ): void {
+    this.log.error({ publisher, topic, count, outcome, reason }, 'Events not delivered')
   }
 
   eventsPruned(count: number): void {
@@ -225,6 +237,8 @@ export class Telemetry {
     readonly ledger: Ledger
     readonly limits: () => readonly Limit[]
     readonly apis: () => number
+    /** Entries that left full tables, by table. */
+    readonly evictions: () => Readonly<Record<string, number>>
   }): void {
     this.#counter(METRICS.pipelineItems, (counter) => {
       counter.reset()
@@ -246,11 +260,15 @@ export class Telemetry {
       }
     })
     this.#gauge(METRICS.limits, (gauge) => {
-      const byState = new Map<LimitState, number>()
+      const byState = new Map<LimitState, number>(LIMIT_STATES.map((state) => [state, 0]))
       for (const { state } of sources.limits()) byState.set(state, (byState.get(state) ?? 0) + 1)
       gauge.reset()
       for (const [state, count] of byState) gauge.set({ state }, count)
       this.#countEvidence(sources.limits())
+    })
+    this.#counter(METRICS.evicted, (counter) => {
+      counter.reset()
+      for (const [what, count] of Object.entries(sources.evictions())) counter.inc({ what }, count)
     })
     this.#gauge(METRICS.catalogueApis, (gauge) => gauge.set(sources.apis()))
   }

@@ -93,6 +93,18 @@ describe('weir check', () => {
     expect(stderr).toMatch(/log\.level/)
   })
 
+  it('tells a wrong configuration as JSON too, where it is asked to', async () => {
+    const cwd = directoryOf({ 'weir.yaml': 'lgo: {}\nstateDri: x\n' })
+    const { code, stdout } = await runWeir(['check', '--json'], '', cwd)
+    expect([code, JSON.parse(stdout)]).toEqual([
+      78,
+      {
+        ok: false,
+        problems: [expect.stringContaining('log?'), expect.stringContaining('stateDir?')],
+      },
+    ])
+  })
+
   it('checks rules and manifests too', async () => {
     const rules = 'detect: {rules: [{id: request-flood, thresholds: {floorPerMinut: 3}}]}'
     const wrong = await runWeir(['check'], '', directoryOf({ 'weir.yaml': rules }))

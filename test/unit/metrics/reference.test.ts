@@ -5,8 +5,8 @@ const INTRODUCTION = `# Metrics
 
 Served at \`/metrics\`. A call without an API counts with \`api=""\`, \`version=""\`, \`namespace=""\` and
 confidence \`none\` or \`ambiguous\`. \`status_class\` is \`2xx\` … \`5xx\`, or \`none\` without an answer.
-Unanswered, denied and limited calls are subsets of the requests. A constant label \`cluster\` is there
-where sources bring more than one cluster. Node's own process metrics come besides.
+Unanswered, denied and limited calls are subsets of the requests. Node's own process metrics come
+besides.
 
 `
 

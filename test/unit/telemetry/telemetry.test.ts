@@ -15,7 +15,6 @@ function start() {
     version: 'test',
     nodeVersion: 'test',
     configHash: 'test',
-    cluster: undefined,
     now: () => clock.ms,
   })
   const series = async (name: string) =>
