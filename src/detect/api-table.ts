@@ -85,9 +85,10 @@ export class ApiTable {
       if (state !== this.#shared) this.#byApi.set(call.api, state)
       return state
     }
-    const { destination, destinationService } = call.exchange.report
+    const { destination, destinationService, destinationIp } = call.exchange.report
     if (destination.workload === '' && destination.pod === '') {
-      return this.#stateOfKey(destinationService || workloadOf(destination) || '?', null, timeMs)
+      const name = destinationService || workloadOf(destination) || destinationIp || '?'
+      return this.#stateOfKey(name, null, timeMs)
     }
     const known = this.#byEndpoint.get(destination)
     if (known !== undefined) return known
