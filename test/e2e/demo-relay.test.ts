@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createDemoCluster, observerService } from '../../src/app.ts'
-import { directoryOf } from '../fixtures/shop.ts'
+import { directoryOf } from '../fixtures/directory.ts'
 import { hubbleObserve } from '../services/hubble.ts'
 import { need } from '../services/need.ts'
 

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { directoryOf } from '../fixtures/directory.ts'
 import { httpRequest, httpResponse } from '../fixtures/hubble-flows.ts'
-import { captureOf, directoryOf } from '../fixtures/shop.ts'
+import { captureOf } from '../fixtures/shop.ts'
 
 const execute = promisify(execFile)
 const env = Object.fromEntries(

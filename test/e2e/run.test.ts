@@ -8,8 +8,9 @@ import * as grpc from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { FlowsMessage } from '../../src/hubble/flow-message.ts'
 import { observerService } from '../../src/hubble/proto.ts'
+import { directoryOf } from '../fixtures/directory.ts'
 import { httpRequest, httpResponse } from '../fixtures/hubble-flows.ts'
-import { captureOf, directoryOf, SHOP_MANIFESTS } from '../fixtures/shop.ts'
+import { captureOf, SHOP_MANIFESTS } from '../fixtures/shop.ts'
 import { poll, runWeir, spawnWeir, startWeir } from './weir.ts'
 
 const T = Date.now() - 60_000

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { directoryOf } from '../fixtures/directory.ts'
 import { httpRequest, httpResponse } from '../fixtures/hubble-flows.ts'
-import { captureOf, directoryOf, SHOP_MANIFESTS } from '../fixtures/shop.ts'
+import { captureOf, SHOP_MANIFESTS } from '../fixtures/shop.ts'
 import { runWeir, spawnWeir } from './weir.ts'
 
 const T = 1_760_000_000_000

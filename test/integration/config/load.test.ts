@@ -1,5 +1,3 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../src/config/load.ts'
@@ -9,12 +7,9 @@ import {
   msOfMoment,
   partsOfHostPort,
 } from '../../../src/config/values.ts'
+import { directoryOf } from '../../fixtures/directory.ts'
 
-function fileOf(text: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'weir-config-')), 'weir.yaml')
-  writeFileSync(file, text)
-  return file
-}
+const fileOf = (text: string): string => join(directoryOf({ 'weir.yaml': text }), 'weir.yaml')
 
 const load = (text: string, environment: Record<string, string> = {}, overrides = {}) =>
   loadConfig({ file: fileOf(text), environment, overrides })

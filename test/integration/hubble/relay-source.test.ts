@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as grpc from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -10,6 +9,7 @@ import { observerService } from '../../../src/hubble/proto.ts'
 import { createRelaySource, type RelayOptions } from '../../../src/hubble/relay-source.ts'
 import { EndpointTable } from '../../../src/model/endpoint.ts'
 import type { SourceNotice } from '../../../src/pipeline/contract.ts'
+import { directoryOf } from '../../fixtures/directory.ts'
 import { httpRequest } from '../../fixtures/hubble-flows.ts'
 
 type GetFlowsCall = grpc.ServerWritableStream<Record<string, unknown>, unknown>
@@ -319,7 +319,7 @@ describe('TLS', () => {
 
 /** One authority, and one certificate for Relay's name that serves both sides. */
 function makeCertificates() {
-  const directory = mkdtempSync(join(tmpdir(), 'weir-tls-'))
+  const directory = directoryOf({})
   const at = (name: string) => join(directory, name)
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
