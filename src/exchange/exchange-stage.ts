@@ -98,7 +98,7 @@ class Exchanges implements ExchangeStage {
   accept(flow: FlowView, emit: Emit): Outcome {
     if (flow.l7Type === L7Type.sample) return SAMPLE
     if (flow.l7Type !== L7Type.request && flow.l7Type !== L7Type.response) return NO_TYPE
-    // What an access log entry that was never filled becomes: facts of hubble 2.5.
+    // What an access log entry that was never filled becomes: docs/hubble.md, HTTP.
     if (flow.sourceIp() === '' || flow.destinationIp() === '') return NO_PEER
     return flow.l7Type === L7Type.request ? this.#request(flow, emit) : this.#response(flow, emit)
   }

@@ -79,7 +79,7 @@ export interface OpenCall {
 
 /**
  * Key of a connection as one proxy saw it, by its client's side: the server's side changes where a
- * load balancer chose a pod, or answered by itself. Source: facts of hubble 2.5.
+ * load balancer chose a pod, or answered by itself. Source: docs/hubble.md, HTTP.
  */
 function connectionOf(flow: FlowView): string {
   const isResponse = flow.l7Type === L7Type.response

@@ -54,7 +54,7 @@ const FLOW_CONTROL_WINDOW_BYTES = 4 * 1_024 * 1_024
 
 /**
  * Connects to `address` (HOST:PORT), plaintext without `tls`. Nothing is dialled before the first
- * call. No keepalive pings: Relay answers those with GOAWAY (facts of hubble 2.8).
+ * call. No keepalive pings: Relay answers those with GOAWAY (docs/hubble.md, Streams).
  *
  * @throws {ConfigError} when a TLS file cannot be read.
  */

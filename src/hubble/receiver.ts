@@ -66,7 +66,7 @@ export class Receiver {
   /**
    * True where it was a flow, new or not. `resuming`: the stream asked for `since`, so a node's first
    * loss in its ring, where it is of one event, only says that the ring does not reach back that far
-   * (facts of hubble 0.1.10): it is not counted, and told once a stream.
+   * (docs/hubble.md, Rings): it is not counted, and told once a stream.
    */
   receive(message: FlowsMessage, to: FlowPort, resuming: boolean): boolean {
     if (message.flow) {

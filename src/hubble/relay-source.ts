@@ -43,7 +43,7 @@ const HEALTHY_AFTER_MS = 10_000
  * the second keeps Relay's sort queue short. A follow stream that ends with OK has failed like any
  * other (Relay does that when its last node is gone, or when it refuses a request), so it backs off
  * too; the backoff starts anew once a flow came or the stream lived for ten seconds.
- * Source: facts of hubble 0.1.2, 0.1.3, 0.1.15, 2.3.
+ * Source: docs/hubble.md, Streams.
  */
 export function createRelaySource(options: RelayOptions): Source {
   return new RelaySource(options)

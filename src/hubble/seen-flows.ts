@@ -1,6 +1,6 @@
 import { type FlowView, timeMsOf } from '../model/flow-view.ts'
 
-/** A whole ring at its largest: no node reads more than this again (facts of hubble 2.1). */
+/** A whole ring at its largest: no node reads more than this again (docs/hubble.md, Rings). */
 const RING_MAX = 65_535
 /** Nodes that left are forgotten beyond this many. */
 const NODES_MAX = 10_000
@@ -21,7 +21,7 @@ interface NodeMarks {
  * is older than that is told by its time: a node's flows come in the order of its ring, so a flow
  * from before the forgotten ones is one of them. A node whose clock was set back looks the same, so
  * that holds for one whole ring in a row at most.
- * Source: facts of hubble 2.4; uuids are per event and node, and stable while the ring holds it.
+ * Source: docs/hubble.md, Rings; uuids are per event and node, and stable while the ring holds it.
  */
 export class SeenFlows {
   #newer = new Set<string>()
