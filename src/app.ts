@@ -19,7 +19,6 @@ import { Catalogue } from './identity/catalogue.ts'
 import { ClientNamer } from './identity/client.ts'
 import { createIdentityStage, IDENTITY_OUTCOMES } from './identity/identity-stage.ts'
 import { openCatalogue } from './identity/open-catalogue.ts'
-import { resolveRequest } from './identity/resolve-request.ts'
 import { API_METRICS_OUTCOMES, createApiMetrics } from './metrics/api-metrics.ts'
 import { createNetworkMetrics, NETWORK_METRICS_OUTCOMES } from './metrics/network-metrics.ts'
 import type { ApiCall } from './model/api-call.ts'
@@ -243,10 +242,13 @@ class Weir implements App {
     const clients = new ClientNamer(identity.client)
     this.#evictions = () => ({
       calls: exchanges.evicted,
+      matches: exchanges.forgotten,
       endpoints: this.#endpoints.evicted,
       clients: clients.evicted,
       suspects: detector.evicted,
-      limits: this.#responder.counts().evicted,
+      apis: detector.apisOverflowed,
+      abuses: detector.abusesForgotten,
+      ...this.#responder.counts().evictions,
     })
     return new Pipeline({
       ledger: this.ledger,
@@ -285,7 +287,7 @@ class Weir implements App {
     return {
       accept: (call) => {
         this.#options.onCall?.(call)
-        return this.#events?.calls.accept(call) ?? 0
+        return this.#events?.call(call) ?? 0
       },
       advance: () => {},
     }
@@ -392,4 +394,5 @@ export function checkRules({ detect }: Config): void {
 export { renderLimits } from './app/limit-facts.ts'
 export { createDemoCluster } from './demo/demo-cluster.ts'
 export { observerService } from './hubble/proto.ts'
-export { openCatalogue, resolveRequest as answerRequest }
+export { resolveRequest } from './identity/resolve-request.ts'
+export { openCatalogue }

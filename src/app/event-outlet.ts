@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Config } from '../config/schema.ts'
-import { createCallEvents } from '../events/call-events.ts'
 import { createPublisher } from '../events/create-publisher.ts'
 import { createDelivery, DELIVERY_OUTCOMES } from '../events/delivery.ts'
 import { encodeCall } from '../events/encode-call.ts'
@@ -10,7 +9,7 @@ import { encodeLimit } from '../events/encode-limit.ts'
 import type { ApiCall } from '../model/api-call.ts'
 import type { Finding } from '../model/finding.ts'
 import type { Limit } from '../model/limit.ts'
-import type { Delivery, Encoded, Sink } from '../pipeline/contract.ts'
+import type { Delivery, Encoded, Outcome } from '../pipeline/contract.ts'
 import type { Ledger } from '../pipeline/ledger.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Losses } from './losses.ts'
@@ -29,7 +28,7 @@ export interface EventOutletOptions {
 /** Where events go: encoded here, booked in the ledger as stage `publish`, carried by the delivery. */
 export interface EventOutlet {
   readonly delivery: Omit<Delivery, 'offer'>
-  readonly calls: Sink<ApiCall>
+  call(call: ApiCall): Outcome
   finding(finding: Finding): void
   /** `atMs`: when it changed, Unix ms. */
   limit(limit: Limit, atMs: number): void
@@ -78,7 +77,7 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
     },
   })
   const [calls, findings, limits] = TOPICS
-  const offer = (record: Encoded) => {
+  const offer = (record: Encoded): Outcome => {
     books.in++
     return delivery.offer(record)
   }
@@ -89,7 +88,7 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
       stop: (deadline) => delivery.stop(deadline).finally(() => losses.flush()),
       ready: () => delivery.ready(),
     },
-    calls: createCallEvents({ offer }, (call) => encodeCall({ topic: calls, cluster }, call)),
+    call: (call) => offer(encodeCall({ topic: calls, cluster }, call)),
     finding: (finding) => void offer(encodeFinding({ topic: findings, cluster }, finding)),
     limit: (limit, atMs) => void offer(encodeLimit({ topic: limits, cluster }, limit, atMs)),
   }

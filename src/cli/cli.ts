@@ -1,9 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { msOfMoment } from '../config/values.ts'
+import { LOG_LEVELS } from '../config/schema.ts'
+import { msOfMoment, msOfTimer } from '../config/values.ts'
 import { AppError, describeError } from '../errors.ts'
 import { check } from './check.ts'
 import { demo } from './demo.ts'
-import { LOG_LEVELS } from './flags.ts'
 import { type Io, print } from './io.ts'
 import { render } from './render.ts'
 import { replay } from './replay.ts'
@@ -87,7 +87,7 @@ function createProgram(io: Io, done: (code: number) => void): Command {
     .addHelpText('after', EXAMPLES.demo)
     .action(async (_, verb) => done(await demo(io, verb.optsWithGlobals())))
 
-  verb(program, 'check', 'configuration and manifests: every problem at once')
+  verb(program, 'check', 'configuration, rules and manifests: every problem at once')
     .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
     .addHelpText('after', EXAMPLES.check)
     .action(async (_, verb) => done(await check(io, verb.optsWithGlobals())))
@@ -131,9 +131,9 @@ function momentFlag(text: string): number {
 }
 
 function durationFlag(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text)
-  if (match === null) throw new InvalidArgumentError('must be a duration such as 60s')
-  return Number(match[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[match[2] as 's' | 'm' | 'h']
+  const ms = msOfTimer(text)
+  if (ms === undefined) throw new InvalidArgumentError('must be a duration such as 60s')
+  return ms
 }
 
 const EXAMPLES = {

@@ -6,5 +6,3 @@ export interface CommonFlags {
   readonly logLevel?: Config['log']['level']
   readonly json?: boolean
 }
-
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const

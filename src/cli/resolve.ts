@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { answerRequest, openCatalogue } from '../app.ts'
+import { openCatalogue, resolveRequest } from '../app.ts'
 import { type Io, print, printPaced } from './io.ts'
 import { configWithManifests, type ManifestFlags } from './manifest-flags.ts'
 
@@ -24,16 +24,16 @@ export async function resolve(io: Io, flags: ManifestFlags): Promise<number> {
   return failed ? 1 : 0
 }
 
-type Answer = ReturnType<typeof answerRequest>
+type Answer = ReturnType<typeof resolveRequest>
 
-function answerLine(catalogue: Parameters<typeof answerRequest>[0], line: string): Answer {
+function answerLine(catalogue: Parameters<typeof resolveRequest>[0], line: string): Answer {
   let input: unknown
   try {
     input = JSON.parse(line)
   } catch {
     return { error: 'not JSON' }
   }
-  return answerRequest(catalogue, input)
+  return resolveRequest(catalogue, input)
 }
 
 function sentenceOf(answer: Answer): string {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { duration, hostPort, moment, size } from './values.ts'
 
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
+
 const path = z.string().min(1, 'must not be empty')
 const cidr = z.union(
   [z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()],
@@ -229,10 +231,7 @@ export const configSchema = z.strictObject({
   shutdownTimeout: duration('25s').describe('For flushing, after SIGTERM.'),
   log: z
     .strictObject({
-      level: z
-        .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])
-        .default('info')
-        .describe('To standard error, in JSON.'),
+      level: z.enum(LOG_LEVELS).default('info').describe('To standard error, in JSON.'),
     })
     .prefault({}),
 })

@@ -33,13 +33,19 @@ export function bytesOfSize(text: string): number | undefined {
 const DURATION_MAX_MS = 2 ** 31 - 1
 const NO_DURATION = 'must be a duration such as 30s or 1m30s, up to 24d'
 
+/** As {@link msOfDuration}; undefined too for what no timer can wait. */
+export function msOfTimer(text: string): number | undefined {
+  const ms = msOfDuration(text)
+  return ms !== undefined && ms <= DURATION_MAX_MS ? ms : undefined
+}
+
 /** A duration such as `30s`; read as milliseconds. `defaultText` is in the same form. */
 export function duration(defaultText: string) {
   return z
     .string(NO_DURATION)
-    .refine((text) => (msOfDuration(text) ?? Infinity) <= DURATION_MAX_MS, NO_DURATION)
+    .refine((text) => msOfTimer(text) !== undefined, NO_DURATION)
     .default(defaultText)
-    .transform((text) => msOfDuration(text) ?? 0)
+    .transform((text) => msOfTimer(text) ?? 0)
 }
 
 /** A size such as `64Mi`; read as bytes. */

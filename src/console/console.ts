@@ -28,8 +28,8 @@ export interface ConsoleOptions {
   readonly port: number
   /** Asked at each request; must not wait for anything. */
   readonly ready: () => ReadyState
-  /** The exposition, in OpenMetrics where the scraper asked for it. */
-  readonly metrics: (openMetrics: boolean) => Promise<Metrics>
+  /** The exposition. */
+  readonly metrics: () => Promise<Metrics>
   /** The body of `/api/v1/status`. */
   readonly status: () => object
   readonly apis: () => readonly object[]
@@ -132,11 +132,8 @@ function addProbes(app: FastifyInstance, options: ConsoleOptions): void {
     reply.code(ready ? 200 : 503)
     return { ready, waitingFor, degraded }
   })
-  app.get('/metrics', async (request, reply) => {
-    const accept = request.headers.accept ?? ''
-    const { contentType, body } = await options.metrics(
-      /application\/openmetrics-text/i.test(accept),
-    )
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, body } = await options.metrics()
     reply.header('content-type', contentType)
     return body
   })

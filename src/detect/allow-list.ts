@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { ConfigError } from '../errors.ts'
+import { clientKeyOf } from '../model/api.ts'
 import type { ApiCall } from '../model/api-call.ts'
 import { workloadOf } from '../model/endpoint.ts'
 import type { Subject } from './subject-table.ts'
@@ -72,7 +73,7 @@ export class AllowList {
           family !== 0 &&
           entry.network.check(call.clientAddress, family === 6 ? 'ipv6' : 'ipv4')) ||
         (entry.workload !== '' && entry.workload === workload) ||
-        (entry.client !== '' && isClient(entry.client, call))
+        entry.client === clientKeyOf(call.client)
       if (!matches) continue
       allowed |= entry.rules
       changesMs = Math.min(changesMs, entry.untilMs)
@@ -83,10 +84,6 @@ export class AllowList {
     subject.source = source
     return allowed
   }
-}
-
-function isClient(key: string, { client }: ApiCall): boolean {
-  return key === `${client.kind}:${client.value}`
 }
 
 function bitsOf(rules: readonly string[], ruleIds: readonly string[]): number {

@@ -68,6 +68,8 @@ export interface Detector extends Sink<ApiCall> {
   readonly aheadDropped: number
   /** Calls to APIs beyond the bound, which share one baseline. */
   readonly apisOverflowed: number
+  /** Abuses forgotten within their cool-down; what goes on may be told anew. */
+  readonly abusesForgotten: number
 }
 
 /**
@@ -199,6 +201,9 @@ export function createDetector(
     },
     get apisOverflowed() {
       return apis.overflowed
+    },
+    get abusesForgotten() {
+      return context.reporter.forgotten
     },
   }
 }

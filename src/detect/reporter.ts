@@ -6,7 +6,7 @@ import type { ApiState } from './api-table.ts'
 import type { RuleDescription } from './rule-catalogue.ts'
 
 export const SAMPLES_MAX = 10
-/** Abuses remembered for their cool-down; beyond it the one told first is forgotten, and may be told as a new one. */
+/** Abuses remembered for their cool-down; beyond it the one told first is forgotten (`forgotten` counts), and may be told as a new one. */
 const TOLD_MAX = 10_000
 const SEVERITIES: readonly Severity[] = ['low', 'medium', 'high', 'critical']
 
@@ -56,6 +56,7 @@ const rounded = (value: number): number => Math.round(value * 1_000) / 1_000
  * later is a new one.
  */
 export class Reporter {
+  forgotten = 0
   readonly #coolDownMs: number
   readonly #coverage: () => number
   readonly #onFinding: (finding: Finding) => void
@@ -96,6 +97,7 @@ export class Reporter {
     if (this.#told.size > TOLD_MAX) {
       for (const oldest of this.#told.keys()) {
         this.#told.delete(oldest)
+        this.forgotten++
         break
       }
     }

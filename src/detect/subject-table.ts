@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Client, ClientKind } from '../model/api.ts'
 import type { Endpoint } from '../model/endpoint.ts'
+import { ownText } from '../runtime/kept-text.ts'
 import type { ApiState } from './api-table.ts'
 import { Doorkeeper } from './doorkeeper.ts'
 
@@ -112,7 +113,7 @@ export class SubjectTable {
     const subject: Subject = {
       slot: this.#free.pop() ?? this.#used++,
       kind,
-      value: ownCopyOf(value),
+      value: ownText(value),
       api,
       lastMs: timeMs,
       pinnedUntilMs: 0,
@@ -174,9 +175,4 @@ export class SubjectTable {
     subject.older = null
     subject.newer = null
   }
-}
-
-/** A part of a header keeps the whole header alive in V8; a copy of its own does not. */
-function ownCopyOf(value: string): string {
-  return Buffer.from(value, 'utf16le').toString('utf16le')
 }

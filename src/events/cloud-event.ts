@@ -25,7 +25,6 @@ interface EventFields {
 }
 
 const LATEST_MS = Date.parse('9999-12-31T23:59:59.999Z')
-const TRACE_PARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** `$id` of the schema of an event's data: the value of its `dataschema`. */
 export function schemaIdOf(kind: EventKind): string {
@@ -59,11 +58,6 @@ export function encodeEvent(target: EventTarget, fields: EventFields): Encoded {
 export function rfc3339Of(unixMs: number): string {
   const ms = Number.isNaN(unixMs) ? 0 : Math.min(Math.max(unixMs, 0), LATEST_MS)
   return new Date(ms).toISOString()
-}
-
-/** The trace id of a `traceparent` header that is well-formed; ''. */
-export function traceIdOf(traceParent: string): string {
-  return traceParent === '' ? '' : (TRACE_PARENT.exec(traceParent)?.[1] ?? '')
 }
 
 /** Id of an event that has no identity but what it says: the first 16 bytes of SHA-256, in hex. */

@@ -2,8 +2,9 @@ import { clientKeyOf } from '../model/api.ts'
 import type { ApiCall } from '../model/api-call.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import { type Report, reportersOf } from '../model/exchange.ts'
+import { traceParentOf } from '../model/trace-parent.ts'
 import type { Encoded } from '../pipeline/contract.ts'
-import { type EventTarget, encodeEvent, rfc3339Of, traceIdOf } from './cloud-event.ts'
+import { type EventTarget, encodeEvent, rfc3339Of } from './cloud-event.ts'
 import { apiData, clientData, operationData, unlessEmpty } from './event-parts.ts'
 import type { CallData, EndpointData } from './schema.ts'
 
@@ -52,7 +53,7 @@ function callData(call: ApiCall): CallData {
     reporters: [...reportersOf(exchange)],
     node: unlessEmpty(report.node),
     request_id: unlessEmpty(exchange.requestId),
-    trace_id: unlessEmpty(traceIdOf(exchange.traceParent)),
+    trace_id: traceParentOf(exchange.traceParent)?.traceId,
     revises: exchange.revises ? true : undefined,
   }
 }

@@ -1,5 +1,5 @@
 import type { Exchange } from '../model/exchange.ts'
-import { Direction, type FlowView, L7Type } from '../model/flow-view.ts'
+import { Direction, type FlowView, L7Type, timeMsOf } from '../model/flow-view.ts'
 import type { Outcome, Stage } from '../pipeline/contract.ts'
 import {
   addSide,
@@ -46,7 +46,10 @@ export interface ExchangeOptions {
 }
 
 export interface ExchangeStage extends Stage<FlowView, Exchange> {
+  /** Calls that were told before their time, to stay within the bounds. */
   readonly evicted: number
+  /** Calls that a late answer, or the other proxy's account, cannot find any more, for the same reason. */
+  readonly forgotten: number
 }
 
 type Emit = (exchange: Exchange) => void
@@ -76,6 +79,7 @@ export function createExchangeStage(options: ExchangeOptions): ExchangeStage {
 
 class Exchanges implements ExchangeStage {
   evicted = 0
+  forgotten = 0
   readonly #options: ExchangeOptions
   /** Sides that wait for their other half, by connection, oldest first. */
   readonly #waiting = new Map<string, OpenSide[]>()
@@ -209,7 +213,7 @@ class Exchanges implements ExchangeStage {
     const clientIp = isResponse ? flow.destinationIp() : flow.sourceIp()
     const serverIp = isResponse ? flow.sourceIp() : flow.destinationIp()
     const service = isResponse ? flow.sourceService() : flow.destinationService()
-    const ms = flow.timeSeconds * 1_000 + flow.timeNanos / 1e6
+    const ms = timeMsOf(flow)
     return this.#single.get(singleKey(requestId, method, url.path))?.find((call) => {
       const side = call.sides[0]
       if (side === undefined || side.direction === flow.direction) return false
@@ -238,6 +242,7 @@ class Exchanges implements ExchangeStage {
     const calls = this.#single.get(key)
     if (calls === undefined) this.#single.set(key, [call])
     else if (calls.length < ALIKE_MAX) calls.push(call)
+    else this.forgotten++
   }
 
   /** After an answer: tells the call when nothing more can come, else lets it wait for its twin. */
@@ -269,7 +274,7 @@ class Exchanges implements ExchangeStage {
   #remember(side: OpenSide): void {
     if (this.#told.size >= TOLD_MAX) {
       const [oldest] = this.#told.keys()
-      if (oldest !== undefined) this.#told.delete(oldest)
+      if (oldest !== undefined && this.#told.delete(oldest)) this.forgotten++
     }
     this.#told.set(toldKey(side.connection, side.call.requestId), side)
   }

@@ -1,12 +1,17 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import { Exchange, type ExchangeOutcome, type Report } from '../model/exchange.ts'
-import { Direction, type FlowView, L7Type, timeMsOf, Verdict } from '../model/flow-view.ts'
+import {
+  Direction,
+  type FlowView,
+  L7Type,
+  REDACTED,
+  timeMsOf,
+  Verdict,
+} from '../model/flow-view.ts'
+import { keptText, ownText } from '../runtime/kept-text.ts'
 import { identityHash } from './identity-hash.ts'
-import { keptText, ownText } from './kept-text.ts'
 import { partsOfUrl, type UrlParts } from './url.ts'
 
-/** What Hubble writes in place of a value that the cluster's operator redacts. */
-const REDACTED = 'HUBBLE_REDACTED'
 const REQUEST_ID_MAX = 128
 const HEADER_MAX = 1_024
 const METHOD_MAX = 64

@@ -11,7 +11,7 @@ import {
   templateOfRegex,
 } from './path-template.ts'
 import { quoteMeta, unanchored } from './regex-source.ts'
-import { pathsBehindApk } from './rewritten-path.ts'
+import { pathsBehindApk, withoutSlash } from './rewritten-path.ts'
 import { type Route, type RouteBackend, rankOf } from './route.ts'
 
 /** What the rules of one API CR have in common. */
@@ -22,8 +22,6 @@ export interface ApkApi {
   readonly hosts: readonly string[]
   readonly definition: ApiDefinition | null
 }
-
-const withoutSlash = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : path)
 
 /**
  * The routes that APK's router makes of one match: the API's own, and those without the version where

@@ -1,6 +1,6 @@
 import type { Api, LimitTarget, Operation } from '../model/api.ts'
 import { BackendIndex } from './backend-index.ts'
-import { GATEWAY_PRESETS, type GatewaySelector, Gateways } from './gateways.ts'
+import { Gateways } from './gateways.ts'
 import { HostIndex } from './host-index.ts'
 import { GATEWAY_GROUP } from './http-route.ts'
 import {
@@ -16,11 +16,6 @@ import { limitTargetsOf } from './limit-targets.ts'
 import { readRoutes } from './read-routes.ts'
 import type { CatalogueProblem, Route } from './route.ts'
 import { ServiceIndex } from './service-index.ts'
-
-export interface CatalogueOptions {
-  /** What makes a pod or a Service an API gateway's; default {@link GATEWAY_PRESETS}. */
-  readonly gatewaySelectors?: readonly GatewaySelector[]
-}
 
 /** Enough to find an API again, such as the `api` of a finding's JSON. '' and absent say nothing. */
 export type ApiReference = Partial<Omit<Api, 'name' | 'version'>> & Pick<Api, 'name' | 'version'>
@@ -73,13 +68,12 @@ export class Catalogue {
   readonly #objects: ObjectIndex
   readonly #routesByApi = new Map<Api, Route[]>()
 
-  constructor(objects: readonly KubernetesObject[], options: CatalogueOptions = {}) {
+  constructor(objects: readonly KubernetesObject[]) {
     const problems = new Map<string, CatalogueProblem>()
     let moreProblems = 0
     this.#objects = new ObjectIndex(objects)
     this.services = new ServiceIndex(this.#objects)
-    const selectors = options.gatewaySelectors ?? GATEWAY_PRESETS
-    this.gateways = new Gateways(this.#objects, this.services, selectors)
+    this.gateways = new Gateways(this.#objects, this.services)
     this.backends = new BackendIndex(this.services)
     const { apis, routes } = readRoutes(this.#objects, (problem) => {
       const key = `${problem.object}: ${problem.reason}`
@@ -143,12 +137,6 @@ export class Catalogue {
     if (named.length === 1) return named[0]
     const exact = named.filter((api) => api.id === reference.id)
     return exact.length === 1 ? exact[0] : undefined
-  }
-
-  /** APIs that send requests to a Service: whoever limits one there must know of the others. */
-  apisBehind(namespace: string, service: string): readonly Api[] {
-    const entries = this.backends.get(`${namespace}/${service}`)
-    return [...new Set(entries.map(({ route }) => route.api))]
   }
 
   service(namespace: string, name: string): KubernetesObject | undefined {

@@ -3,15 +3,13 @@ import { GATEWAY_GROUP } from './http-route.ts'
 import { fieldOf, listOf, type ObjectIndex, stringsOf, textOf } from './kubernetes-object.ts'
 import type { ServiceIndex } from './service-index.ts'
 
-/** All of these labels make a pod a gateway's: `key=value`, or `key` for any value. */
-export type GatewaySelector = readonly string[]
-
 /**
- * The gateways that Weir knows by itself: APK's router by its chart and by its own controller, with
- * the enforcer split off (`app=gateway`), Envoy Gateway, and whoever labels as the Gateway API says.
- * Cilium's own gateway has no pods; its identity `ingress` tells.
+ * What makes a pod or a Service an API gateway's: all labels of one line, `key=value`, or `key` for
+ * any value. APK's router by its chart and by its own controller, with the enforcer split off
+ * (`app=gateway`), Envoy Gateway, and whoever labels as the Gateway API says. Cilium's own gateway
+ * has no pods; its identity `ingress` tells.
  */
-export const GATEWAY_PRESETS: readonly GatewaySelector[] = [
+const SELECTORS: readonly (readonly string[])[] = [
   ['app.kubernetes.io/app=gateway'],
   ['app.kubernetes.io/managed-by=apk-gateway', 'app.kubernetes.io/component=proxy'],
   ['app=gateway'],
@@ -23,17 +21,11 @@ const CILIUM_GATEWAY_LABEL = 'io.cilium.gateway/owning-gateway'
 
 /** Which pods and Services are API gateways. */
 export class Gateways {
-  readonly #selectors: readonly GatewaySelector[]
   readonly #services = new Set<string>()
   readonly #addresses = new Set<string>()
   readonly #byEndpoint = new WeakMap<Endpoint, boolean>()
 
-  constructor(
-    objects: ObjectIndex,
-    services: ServiceIndex,
-    selectors: readonly GatewaySelector[] = GATEWAY_PRESETS,
-  ) {
-    this.#selectors = selectors
+  constructor(objects: ObjectIndex, services: ServiceIndex) {
     for (const gateway of objects.all(GATEWAY_GROUP, 'Gateway')) {
       for (const address of listOf(gateway, 'status', 'addresses')) {
         this.#addresses.add(textOf(address, 'value'))
@@ -45,7 +37,7 @@ export class Gateways {
       const service = services.get(namespace, name)
       const labels = stringsOf(service?.metadata.labels)
       const selector = stringsOf(fieldOf(service, 'spec', 'selector'))
-      if (this.#selects(selector) || this.#selects(labels) || labels.has(CILIUM_GATEWAY_LABEL)) {
+      if (isSelected(selector) || isSelected(labels) || labels.has(CILIUM_GATEWAY_LABEL)) {
         this.#services.add(key)
       }
     }
@@ -63,22 +55,20 @@ export class Gateways {
   isEndpoint(endpoint: Endpoint): boolean {
     const known = this.#byEndpoint.get(endpoint)
     if (known !== undefined) return known
-    const is = endpoint.reserved === GATEWAY_IDENTITY || this.#selects(labelsOf(endpoint))
+    const is = endpoint.reserved === GATEWAY_IDENTITY || isSelected(labelsOf(endpoint))
     this.#byEndpoint.set(endpoint, is)
     return is
   }
+}
 
-  #selects(labels: ReadonlyMap<string, string>): boolean {
-    return this.#selectors.some(
-      (selector) =>
-        selector.length > 0 &&
-        selector.every((term) => {
-          const equals = term.indexOf('=')
-          if (equals < 0) return labels.has(term)
-          return labels.get(term.slice(0, equals)) === term.slice(equals + 1)
-        }),
-    )
-  }
+function isSelected(labels: ReadonlyMap<string, string>): boolean {
+  return SELECTORS.some((selector) =>
+    selector.every((term) => {
+      const equals = term.indexOf('=')
+      if (equals < 0) return labels.has(term)
+      return labels.get(term.slice(0, equals)) === term.slice(equals + 1)
+    }),
+  )
 }
 
 /** Hubble puts the source of a label before it: `k8s:app=gateway`. */

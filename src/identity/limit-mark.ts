@@ -1,10 +1,9 @@
 import type { Exchange } from '../model/exchange.ts'
+import { REDACTED } from '../model/flow-view.ts'
+import { canonicalAddress } from '../model/ip-address.ts'
 import type { LimitsInForce } from '../model/limit.ts'
+import { markOf, shadowMarkOf, type WeirMark } from '../model/weir-mark.ts'
 
-/** What Hubble writes in place of a value that the cluster's operator redacts. */
-const REDACTED = 'HUBBLE_REDACTED'
-const ENFORCED = /^enforce; r=([0-9a-f]+); c=([0-9a-fA-F:.]+)$/
-const SHADOWED = /^r=([^;,\s]+); c=([0-9a-fA-F:.]+)$/
 const TOO_MANY = 429
 
 /**
@@ -16,9 +15,7 @@ export function limiterOf(exchange: Exchange, limits: LimitsInForce): 'weir' | '
   const { status, weirMark } = exchange
   if (status !== TOO_MANY && !mayBeRefusedGrpc(exchange)) return null
   const redacted = weirMark === REDACTED && limits.revisions.size > 0
-  const [, revision = '', address = ''] = ENFORCED.exec(weirMark) ?? []
-  const isOurs = limits.revisions.has(revision) && isCallers(address, exchange)
-  if (redacted || isOurs) return 'weir'
+  if (redacted || isOurs(markOf(weirMark), limits.revisions, exchange)) return 'weir'
   return status === TOO_MANY ? 'other' : null
 }
 
@@ -30,17 +27,17 @@ function mayBeRefusedGrpc({ status, method, protocol, weirMark }: Exchange): boo
 
 /** Our shadow limit marked the call. Clients can send this header, and backends hand it on: only a nonce in force counts, with the caller's address. */
 export function isShadowed(exchange: Exchange, limits: LimitsInForce): boolean {
-  if (exchange.weirShadow === '' || limits.nonces.size === 0) return false
-  const [, nonce = '', address = ''] = SHADOWED.exec(exchange.weirShadow) ?? []
-  return limits.nonces.has(nonce) && isCallers(address, exchange)
+  if (limits.nonces.size === 0) return false
+  return isOurs(shadowMarkOf(exchange.weirShadow), limits.nonces, exchange)
 }
 
 /** Envoy keys on the connection's source, which Hubble shows too; where it does not, nothing is known against the mark. */
-function isCallers(address: string, { report, twin }: Exchange): boolean {
+function isOurs(
+  mark: WeirMark | undefined,
+  inForce: ReadonlySet<string>,
+  { report, twin }: Exchange,
+): boolean {
+  if (mark === undefined || !inForce.has(mark.value)) return false
   const seen = [report.sourceIp, twin?.sourceIp ?? ''].filter((ip) => ip !== '')
-  return seen.length === 0 || seen.some((ip) => plainAddress(ip) === plainAddress(address))
-}
-
-function plainAddress(ip: string): string {
-  return ip.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '')
+  return seen.length === 0 || seen.some((ip) => canonicalAddress(ip) === mark.address)
 }

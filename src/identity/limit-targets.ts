@@ -1,5 +1,4 @@
 import type { BackendMatch, LimitTarget } from '../model/api.ts'
-import { withoutQuery } from './regex-source.ts'
 import type { Route } from './route.ts'
 
 /** What the Services behind `routes` see of them, each match once, in the order of declaration. */
@@ -17,7 +16,7 @@ export function limitTargetsOf(routes: readonly Route[]): LimitTarget[] {
       for (const path of paths) {
         const match = {
           method: route.method === '*' ? null : route.method,
-          pathRegex: withoutQuery(path.source),
+          pathRegex: path.source,
           template: route.operation.template,
         }
         // The routes of a default version say the same twice.

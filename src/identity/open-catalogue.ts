@@ -25,6 +25,9 @@ export async function openCatalogue(paths: readonly string[]): Promise<OpenedCat
     problems: [
       ...unread,
       ...catalogue.problems.map(({ object, reason }) => `${object}: ${reason}`),
+      ...(catalogue.moreProblems > 0
+        ? [`${catalogue.moreProblems} more, which are not listed`]
+        : []),
     ],
     ignored: Object.fromEntries(catalogue.ignoredKinds),
   }

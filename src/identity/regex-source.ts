@@ -106,24 +106,3 @@ export function tokensOf(source: string): RegexToken[] | null {
   }
   return tokens
 }
-
-/**
- * The same expression for texts that may carry a query: whatever varies stops at `?`. On a path
- * without query both match the same.
- */
-export function withoutQuery(source: string): string {
-  let out = ''
-  for (let at = 0; at < source.length; at++) {
-    const char = source[at] ?? ''
-    if (char === '\\') {
-      out += char + (source[++at] ?? '')
-    } else if (char === '[') {
-      const end = classEnd(source, at)
-      const whole = end < 0 ? source.slice(at) : source.slice(at, end)
-      const opens = whole.startsWith('[^') && !whole.includes('?')
-      out += opens ? `${whole.slice(0, -1)}?]` : whole
-      at += whole.length - 1
-    } else out += char === '.' ? '[^?]' : char
-  }
-  return out
-}

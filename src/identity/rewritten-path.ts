@@ -5,7 +5,8 @@ import { groupsOf, quoteMeta, unanchored } from './regex-source.ts'
 /** Paths that a backend may get, or why they cannot be told. */
 export type Rewritten = readonly PathPattern[] | string
 
-const withoutSlash = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : path)
+export const withoutSlash = (path: string): string =>
+  path.endsWith('/') ? path.slice(0, -1) : path
 const orRoot = (path: string): string => (path === '' ? '/' : path)
 
 /**

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { ApiCall } from '../model/api-call.ts'
+import { KNOWN_METHODS } from '../model/http-method.ts'
 import { LabelBudget } from '../model/label-budget.ts'
 import { METRICS } from '../model/metric-definitions.ts'
 import type { Sink } from '../pipeline/contract.ts'
@@ -10,17 +11,6 @@ export const API_METRICS_OUTCOMES = ['counted', 'filtered:revision'] as const
 const COUNTED = 0
 const REVISION = 1
 
-const METHODS = new Set([
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'CONNECT',
-])
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 
 export interface LabelBudgets {
@@ -59,7 +49,7 @@ export function createApiMetrics(registry: Registry, budgets: LabelBudgets): Sin
       const namespace = namespaces.valueOf(api?.namespace ?? '')
       const version = versions.valueOf(api?.version ?? '')
       const environment = environments.valueOf(api?.environment ?? '')
-      const method = METHODS.has(exchange.method) ? exchange.method : '_OTHER'
+      const method = KNOWN_METHODS.has(exchange.method) ? exchange.method : '_OTHER'
       const status = statusClassOf(exchange.status)
       const { confidence } = call
       const labels = { api: name, namespace, version, operation }

@@ -33,10 +33,10 @@ export interface LimitTarget {
   readonly matches: readonly BackendMatch[]
 }
 
-/** `path` is an anchored RE2 expression on the path without query, as the backend gets it. */
 export interface BackendMatch {
   /** null: every method. */
   readonly method: string | null
+  /** RE2, on the whole path without query, as the backend gets it; with or without anchors. */
   readonly pathRegex: string
   /** The operation's template, for names and messages. */
   readonly template: string

@@ -31,6 +31,9 @@ export type Direction = (typeof Direction)[keyof typeof Direction]
 /** Numbers of `flow.L7FlowType`. */
 export const L7Type = { unknown: 0, request: 1, response: 2, sample: 3 } as const
 
+/** What stands in place of a header's value that the cluster's operator redacts. */
+export const REDACTED = 'HUBBLE_REDACTED'
+
 /** Bits of `tcpFlags`. */
 export const TcpFlag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const
 

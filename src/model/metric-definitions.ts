@@ -171,7 +171,7 @@ export const METRICS = {
     'Verdicts on whether a limit works.',
   ),
   catalogueApis: define('gauge', 'weir_catalogue_apis', [], 'APIs that are known by name.'),
-  seriesDropped: define(
+  labelOverflow: define(
     'counter',
     'weir_metric_label_overflow_total',
     ['label'],
@@ -181,7 +181,7 @@ export const METRICS = {
     'counter',
     'weir_evicted_total',
     ['what'],
-    'Entries that left a full table before their time.',
+    'What full tables cost, by table: entries that left before their time, or found no room.',
   ),
   buildInfo: define('gauge', 'weir_build_info', ['version', 'node'], 'Always 1.'),
   configInfo: define('gauge', 'weir_config_info', ['hash'], 'Always 1.'),

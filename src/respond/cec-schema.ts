@@ -1,4 +1,5 @@
-import { canonicalAddress, NO_CLIENT } from './address.ts'
+import { canonicalAddress } from '../model/ip-address.ts'
+import { NO_CLIENT } from './address.ts'
 import type { Json } from './canonical-json.ts'
 import { ANY_OPERATION } from './limited-operation.ts'
 import { DESCRIPTORS_MAX, OPERATIONS_MAX } from './plan.ts'

@@ -4,6 +4,4 @@ export interface CecTarget {
   list(): Promise<readonly object[]>
   /** Creates or replaces the whole CEC of that namespace and name; resolves once it stands there. */
   write(cec: object): Promise<void>
-  /** Resolves too where there is none. */
-  remove(namespace: string, name: string): Promise<void>
 }

@@ -80,11 +80,7 @@ export class CecWriter {
   }
 
   inForce(): LimitsInForce {
-    const epochs = this.slots().flatMap((slot) => slot.epochs)
-    this.#inForce ??= {
-      revisions: new Set(epochs.map(({ revision }) => revision).filter((r) => r !== null)),
-      nonces: new Set(epochs.map(({ nonce }) => nonce).filter((n) => n !== null)),
-    }
+    this.#inForce ??= inForceOf(this.slots().flatMap((slot) => slot.epochs))
     return this.#inForce
   }
 
@@ -208,6 +204,13 @@ export class CecWriter {
       this.#recentWritesMs.shift()
     }
     return this.#recentWritesMs.length < this.#options.writesPerMinuteMax
+  }
+}
+
+function inForceOf(epochs: readonly Epoch[]): LimitsInForce {
+  return {
+    revisions: new Set(epochs.map(({ revision }) => revision).filter((r) => r !== null)),
+    nonces: new Set(epochs.map(({ nonce }) => nonce).filter((n) => n !== null)),
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { EnforceError } from '../errors.ts'
@@ -48,14 +48,6 @@ export function createDirectoryTarget(directory: string): CecTarget {
         await rename(aside, join(directory, file))
       } catch (cause) {
         throw failed('write', join(directory, file), cause)
-      }
-    },
-    async remove(namespace, name) {
-      const path = join(directory, fileOf(namespace, name))
-      try {
-        await rm(path, { force: true })
-      } catch (cause) {
-        throw failed('remove', path, cause)
       }
     },
   }

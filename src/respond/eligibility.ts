@@ -1,4 +1,5 @@
-import { type AddressList, canonicalAddress, NO_CLIENT } from './address.ts'
+import { canonicalAddress } from '../model/ip-address.ts'
+import { type AddressList, NO_CLIENT } from './address.ts'
 import { fieldAt, fieldOf, itemsOf, textOf } from './canonical-json.ts'
 import { cecNameOf, MANAGED_BY, MANAGED_BY_LABEL } from './scaffold.ts'
 

@@ -1,15 +1,15 @@
 import { clientKeyOf } from '../model/api.ts'
 import type { ApiCall } from '../model/api-call.ts'
+import { canonicalAddress } from '../model/ip-address.ts'
+import { markOf, shadowMarkOf, type WeirMark } from '../model/weir-mark.ts'
 import type { Outcome, Sink } from '../pipeline/contract.ts'
 import type { ActiveLimit, Standing } from './active-limit.ts'
-import { canonicalAddress } from './address.ts'
 import { fieldAt, itemsOf } from './canonical-json.ts'
 import type { Epoch } from './cec-slot.ts'
 import type { CecWriter } from './cec-writer.ts'
 import type { ServiceFacts } from './eligibility.ts'
 import type { LimitBook } from './limit-book.ts'
 import type { LimitLife } from './limit-life.ts'
-import { markOf, shadowMarkOf, type WeirMark } from './weir-mark.ts'
 
 export interface EvidenceOptions {
   readonly book: LimitBook

@@ -1,8 +1,8 @@
 import { type Client, clientKeyOf } from '../model/api.ts'
 import type { Finding } from '../model/finding.ts'
+import { canonicalAddress } from '../model/ip-address.ts'
 import type { Limit } from '../model/limit.ts'
 import { ActiveLimit, limitKeyOf } from './active-limit.ts'
-import { canonicalAddress } from './address.ts'
 import { limitIdOf } from './plan.ts'
 import type { Proposal, RefusalCode } from './proposal.ts'
 import { sentenceOf } from './sentence.ts'
@@ -33,6 +33,13 @@ export type BookRefusalCode =
 
 const NO_LIMIT: ReadonlySet<ActiveLimit> = new Set()
 
+export interface LimitBookOptions {
+  readonly budgets: LimitBudgets
+  /** What a limit is meant to come to. */
+  readonly mode: Limit['mode']
+  readonly onLimit: (limit: Limit) => void
+}
+
 /** All limits by id, and the active ones by key and by address. Tells of each change. */
 export class LimitBook {
   readonly refused = new Map<BookRefusalCode, number>()
@@ -40,14 +47,16 @@ export class LimitBook {
   repeated = 0
   evicted = 0
   readonly #budgets: LimitBudgets
+  readonly #mode: Limit['mode']
   readonly #onLimit: (limit: Limit) => void
   readonly #byId = new Map<string, ActiveLimit | Limit>()
   readonly #activeByKey = new Map<string, ActiveLimit>()
   readonly #byAddress = new Map<string, Set<ActiveLimit>>()
   readonly #byClient = new Map<string, Set<ActiveLimit>>()
 
-  constructor(budgets: LimitBudgets, onLimit: (limit: Limit) => void) {
+  constructor({ budgets, mode, onLimit }: LimitBookOptions) {
     this.#budgets = budgets
+    this.#mode = mode
     this.#onLimit = onLimit
   }
 
@@ -155,7 +164,8 @@ export class LimitBook {
     const id = this.idFor(finding.id)
     const known = this.#byId.get(id)
     if (known !== undefined && known.reason === reason) return
-    const limit = refusedLimit(id, finding, { client, ...suggestion.limit }, reason, atMs)
+    const asked = { client, ...suggestion.limit, mode: this.#mode }
+    const limit = refusedLimit(id, finding, asked, reason, atMs)
     this.#byId.delete(id)
     this.#byId.set(id, limit)
     this.#evict()
@@ -191,11 +201,11 @@ function unindex(by: LimitIndex, key: string, limit: ActiveLimit): void {
 function refusedLimit(
   id: string,
   finding: Finding,
-  asked: Pick<Limit, 'rate' | 'per' | 'burst' | 'scope'> & { readonly client: Client },
+  asked: Pick<Limit, 'client' | 'rate' | 'per' | 'burst' | 'scope' | 'mode'>,
   reason: string,
   atMs: number,
 ): Limit {
-  const { client, rate, per, burst, scope } = asked
+  const { client, rate, per, burst, scope, mode } = asked
   return {
     id,
     finding: finding.id,
@@ -206,7 +216,7 @@ function refusedLimit(
     per,
     burst,
     scope,
-    mode: 'enforce',
+    mode,
     state: 'refused',
     reason,
     since: new Date(atMs).toISOString(),

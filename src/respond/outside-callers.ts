@@ -26,9 +26,10 @@ interface Seen {
 /**
  * Remembers for a day which addresses and Services were called by somebody who is no pod. Flows do
  * not tell whether that was through a Service (the socket has its address replaced), so every such
- * call counts. Bounded; the one called longest ago is forgotten.
+ * call counts. Bounded; the one called longest ago is forgotten (`forgotten` counts).
  */
 export class OutsideCallers {
+  forgotten = 0
   readonly #byDestination = new Map<string, Seen>()
 
   see({ exchange }: ApiCall): void {
@@ -60,6 +61,7 @@ export class OutsideCallers {
     const [oldest] = this.#byDestination.keys()
     if (this.#byDestination.size > DESTINATIONS_MAX && oldest !== undefined) {
       this.#byDestination.delete(oldest)
+      this.forgotten++
     }
   }
 }

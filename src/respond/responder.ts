@@ -59,8 +59,10 @@ interface ResponderCounts {
   readonly refused: { readonly [code: string]: number }
   readonly writes: number
   readonly writeErrors: number
-  /** Ended limits that were forgotten to stay within the bound. */
-  readonly evicted: number
+  /** What the bounds cost: ended limits, what became of earlier ones, and outside callers that were forgotten. */
+  readonly evictions: {
+    readonly [table in 'limits' | 'limit_histories' | 'outside_callers']: number
+  }
 }
 
 export interface Responder extends Component {
@@ -78,7 +80,7 @@ export interface Responder extends Component {
 }
 
 /** Of mode observe, in which no limit asks for a write. */
-const NOWHERE: CecTarget = { list: async () => [], write: async () => {}, remove: async () => {} }
+const NOWHERE: CecTarget = { list: async () => [], write: async () => {} }
 
 const STAGES: LimitStages = {
   armMs: 5_000,
@@ -133,7 +135,7 @@ export function createResponder(options: ResponderOptions): Responder {
     addressesMax: budgets.addressesMax,
     unseenNamespace: 'refuse',
   }
-  const book = new LimitBook(budgets, onLimit)
+  const book = new LimitBook({ budgets, mode: mode === 'enforce' ? mode : 'shadow', onLimit })
   const writer = new CecWriter({
     target: target ?? NOWHERE,
     randomHex: options.randomHex ?? (() => randomBytes(4).toString('hex')),
@@ -262,7 +264,11 @@ export function createResponder(options: ResponderOptions): Responder {
       refused: Object.fromEntries(book.refused),
       writes: writer.writes,
       writeErrors: writer.writeErrors,
-      evicted: book.evicted,
+      evictions: {
+        limits: book.evicted,
+        limit_histories: life.history.forgotten,
+        outside_callers: outside.forgotten,
+      },
     }),
     async start() {
       if (mode !== 'observe') await writer.readBack()

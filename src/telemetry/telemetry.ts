@@ -25,6 +25,8 @@ const LIMIT_STATES: readonly LimitState[] = [
   'refused',
 ]
 const PROBLEMS_LOGGED_MAX = 20
+/** More than the responder remembers: a limit beyond them may have its verdict counted twice. */
+const LIMITS_MAX = 10_000
 
 export interface TelemetryOptions {
   readonly log: Logger
@@ -82,7 +84,7 @@ export class Telemetry {
     this.#findings = this.#counter(METRICS.findings)
     this.#limitEffect = this.#counter(METRICS.limitEffect)
     this.#limitRequests = this.#counter(METRICS.limitRequests)
-    this.#labelOverflow = this.#counter(METRICS.seriesDropped)
+    this.#labelOverflow = this.#counter(METRICS.labelOverflow)
     this.#gauge(METRICS.sourceLag, (gauge) => {
       gauge.reset()
       this.#forgetSilentNodes()
@@ -94,7 +96,7 @@ export class Telemetry {
     this.#gauge(METRICS.configInfo).set({ hash: options.configHash }, 1)
   }
 
-  /** A flow that a live source kept: its kind, and how old it was. */
+  /** A flow that a source kept: its kind, and of a live source how old it was. */
   flowReceived(source: string, view: FlowView, isLive: boolean): void {
     this.#flowsReceived.inc({ source, type: FLOW_KIND_NAMES[view.kind] })
     if (!isLive) return
@@ -209,9 +211,13 @@ export class Telemetry {
   limit(limit: Limit): void {
     const { id, state, reason, effect, revision } = limit
     this.log.info({ id, state, effect, revision, reason }, 'Limit changed')
-    if (this.#effects.get(id) === effect) return
+    // Undecided is a verdict only at the end of a limit that stood.
+    const hasEnded = state === 'expired' || state === 'reverted'
+    if (this.#effects.get(id) === effect || (effect === 'undecided' && !hasEnded)) return
     this.#effects.set(id, effect)
     this.#limitEffect.inc({ effect })
+    const [oldest] = this.#effects.keys()
+    if (this.#effects.size > LIMITS_MAX && oldest !== undefined) this.#effects.delete(oldest)
   }
 
   /** A write to the target failed, or a plan was refused by our own validator. */
@@ -237,7 +243,7 @@ export class Telemetry {
     readonly ledger: Ledger
     readonly limits: () => readonly Limit[]
     readonly apis: () => number
-    /** Entries that left full tables, by table. */
+    /** What full tables cost, by table. */
     readonly evictions: () => Readonly<Record<string, number>>
   }): void {
     this.#counter(METRICS.pipelineItems, (counter) => {

@@ -2,21 +2,10 @@ import { type Attributes, SpanKind, type SpanStatus, SpanStatusCode } from '@ope
 import type { ApiCall } from '../model/api-call.ts'
 import { type Endpoint, workloadOf } from '../model/endpoint.ts'
 import type { Report } from '../model/exchange.ts'
+import { KNOWN_METHODS } from '../model/http-method.ts'
 
 /** Text of a span beyond this many characters is cut: senders choose paths and user agents. */
 const TEXT_LENGTH_MAX = 1_024
-const KNOWN_METHODS: ReadonlySet<string> = new Set([
-  'CONNECT',
-  'DELETE',
-  'GET',
-  'HEAD',
-  'OPTIONS',
-  'PATCH',
-  'POST',
-  'PUT',
-  'QUERY',
-  'TRACE',
-])
 /** What `error.type` says of a request that got no response. */
 const UNANSWERED = 'unanswered'
 

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Exchange } from '../model/exchange.ts'
 import { Direction } from '../model/flow-view.ts'
+import { traceParentOf } from '../model/trace-parent.ts'
 
 /** Where a call stands in a trace: hex ids, as W3C Trace Context writes them. */
 export interface TracePlace {
@@ -9,26 +10,13 @@ export interface TracePlace {
   readonly parentId: string
 }
 
-/** Version 00 is exactly this; later versions may append fields. Version ff is forbidden. */
-const TRACE_PARENT = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/
-const NO_TRACE = '0'.repeat(32)
-const NO_SPAN = '0'.repeat(16)
-/** A valid value of today has 55 characters; what is far longer is not worth a look. */
-const TRACE_PARENT_LENGTH_MAX = 512
-
 /**
  * The trace of a call: the one its `traceparent` names, else one made of the call's id, so that the
- * same call has the same ids in each replay. An invalid `traceparent` counts as none.
- * Source: W3C Trace Context, 3.2 `traceparent`.
+ * same call has the same ids in each replay.
  */
 export function tracePlaceOf(exchange: Exchange): TracePlace {
-  const { traceParent } = exchange
-  if (traceParent !== '' && traceParent.length <= TRACE_PARENT_LENGTH_MAX) {
-    const [, version, traceId = NO_TRACE, parentId = NO_SPAN, rest] =
-      TRACE_PARENT.exec(traceParent) ?? []
-    const wellFormed = traceId !== NO_TRACE && parentId !== NO_SPAN
-    if (wellFormed && (version !== '00' || rest === undefined)) return { traceId, parentId }
-  }
+  const named = traceParentOf(exchange.traceParent)
+  if (named !== undefined) return named
   return { traceId: hash('sha256', exchange.id, 'hex').slice(0, 32), parentId: '' }
 }
 

@@ -311,8 +311,11 @@ log: {level: debug}
   })
 
   it('a defect ends it with 70', async () => {
+    // Once Weir listens for defects; before that Node itself would end the process, with 1.
     const defect = `import { isMainThread } from 'node:worker_threads'
-      setTimeout(() => { if (isMainThread) throw new Error('a defect') }, 1000)`
+      setInterval(() => {
+        if (isMainThread && process.listenerCount('uncaughtException') > 0) throw new Error('a defect')
+      }, 100)`
     const args = ['run', '--relay', '127.0.0.1:9', '--listen', '127.0.0.1:0']
     const cwd = directoryOf({ 'defect.mjs': defect })
     const { code, stderr } = await runWeir(args, '', cwd, { NODE_OPTIONS: '--import ./defect.mjs' })

@@ -45,6 +45,7 @@ describe('weir', () => {
       says: 'exclude each other',
     },
     { why: 'a time that is none', args: ['run', '--until', 'soon'], code: 2 },
+    { why: 'a time that no timer can wait', args: ['demo', '--for', '600h'], code: 2 },
     { why: 'no manifests', args: ['resolve'], code: 2, says: 'use --manifests' },
     { why: 'no source', args: ['run'], code: 78, says: 'hubble.sources: needs at least one' },
     { why: 'a missing configuration', args: ['run', '--config', '/no/where.yaml'], code: 78 },

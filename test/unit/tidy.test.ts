@@ -17,7 +17,7 @@ const ROOMS = [
   'console',
   'demo',
 ]
-/** What each place of src/ may import, besides itself. The same table stands in docs/ARCHITECTURE.md. */
+/** What each place of src/ may import, besides itself: docs/ARCHITECTURE.md, Code map. */
 const MAY_IMPORT: Record<string, readonly string[] | 'all'> = {
   'main.ts': ['cli', 'errors.ts'],
   cli: ['app.ts', 'config', ...BASE],

@@ -151,7 +151,7 @@ it('tells a bad request as Relay does: a node error, and an end that is OK', asy
 
 it('answers for its nodes, its namespaces and its health', async () => {
   const { client, cluster } = await startCluster()
-  await sleep(500)
+  await vi.waitUntil(() => cluster.summary().flows > 200, { timeout: 10_000 })
   const status = await unary(client.ServerStatus.bind(client))
   expect(status).toMatchObject({ num_connected_nodes: { value: 3 }, max_flows: 3 * 4_095 })
   expect(status['seen_flows']).toBeGreaterThan(100)
@@ -211,7 +211,9 @@ it('lets a CiliumEnvoyConfig limit the named client, as its bucket says, and nob
   }
 
   await rm(join(cecDirectory, 'weir-catalog.yaml'))
-  await vi.waitUntil(() => stories.at(-1) === 'CiliumEnvoyConfig shop/weir-catalog is gone.')
+  await vi.waitUntil(() => stories.at(-1) === 'CiliumEnvoyConfig shop/weir-catalog is gone.', {
+    timeout: 10_000,
+  })
   const { limited } = flooder(cluster)
   await sleep(300)
   expect(flooder(cluster).limited).toBe(limited)
@@ -229,7 +231,9 @@ it('lets a shadow limit mark, and refuse nothing; a broken file changes nothing'
   expect(marked.map(([name]) => name)).toEqual([FLOODER])
 
   await writeFile(join(cecDirectory, 'weir-catalog.yaml'), 'kind: CiliumEnvoyConfig\nspec: [')
-  await vi.waitUntil(() => stories.at(-1)?.startsWith('Cannot read weir-catalog.yaml'))
+  await vi.waitUntil(() => stories.at(-1)?.startsWith('Cannot read weir-catalog.yaml'), {
+    timeout: 10_000,
+  })
   const before = flooder(cluster).marked
   await vi.waitUntil(() => flooder(cluster).marked > before + 50, { timeout: 20_000 })
 })
@@ -238,7 +242,7 @@ it('stops at once, unstarted, and twice', async () => {
   const { cluster, client } = await startCluster()
   const reading = read(client, { follow: true }).catch((error: grpc.ServiceError) => error.code)
   await sleep(100)
-  const deadline = AbortSignal.timeout(1_000)
+  const deadline = AbortSignal.timeout(3_000)
   await cluster.stop(deadline)
   await cluster.stop(deadline)
   expect(deadline.aborted).toBe(false)

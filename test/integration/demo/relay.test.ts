@@ -46,12 +46,15 @@ async function startRelay() {
   return { relay, client, addFlow }
 }
 
+/** A loaded machine takes its time. */
+const SOON = { timeout: 10_000 }
+
 it('tells a reader that is too slow exactly how much it lost', async () => {
   const { client, relay, addFlow } = await startRelay()
   const stream = client.GetFlows({ follow: true })
   const responses: Response[] = []
   await new Promise((resolve) => stream.once('readable', resolve))
-  await vi.waitUntil(() => relay.streams === 1)
+  await vi.waitUntil(() => relay.streams === 1, SOON)
   for (let i = 0; i < 5_000; i++) {
     addFlow()
     if (i % 50 === 0) await turn()
@@ -99,9 +102,9 @@ it('turns away more streams than it can serve', async () => {
     stream.on('error', (error: grpc.ServiceError) => errors.push(error))
     stream.on('data', () => {})
   }
-  await vi.waitUntil(() => errors.length > 0)
+  await vi.waitUntil(() => errors.length > 0, SOON)
   expect(errors.map(({ code }) => code)).toEqual([grpc.status.RESOURCE_EXHAUSTED])
   expect(relay.streams).toBe(64)
   for (const stream of streams) stream.cancel()
-  await vi.waitUntil(() => relay.streams === 0)
+  await vi.waitUntil(() => relay.streams === 0, SOON)
 })

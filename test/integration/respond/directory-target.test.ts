@@ -23,9 +23,6 @@ it('keeps a file a CEC, gives it back as it was, and leaves nothing beside it', 
   await target.write(cec)
   expect(await readdir(path)).toEqual(['shop--weir-checkout.yaml'])
   expect(await target.list()).toEqual([cec])
-  await target.remove('shop', 'weir-checkout')
-  await target.remove('shop', 'weir-checkout')
-  expect(await target.list()).toEqual([])
 })
 
 it('passes over what is not ours, or no YAML, and replaces it', async () => {

@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createCallEvents } from '../../../src/events/call-events.ts'
 import { encodeCall } from '../../../src/events/encode-call.ts'
 import { callSchema } from '../../../src/events/schema.ts'
 import type { Encoded } from '../../../src/pipeline/contract.ts'
@@ -130,6 +129,14 @@ describe('encodeCall()', () => {
   })
 
   it.each([
+    {
+      why: 'a trace parent of the forbidden version',
+      exchange: { traceParent: `ff-${'1'.repeat(32)}-${'1'.repeat(16)}-01` },
+    },
+    {
+      why: 'a trace parent without a span',
+      exchange: { traceParent: `00-${'1'.repeat(32)}-${'0'.repeat(16)}-01` },
+    },
     { why: 'a trace parent of another shape', exchange: { traceParent: 'secret\r\nx: y' } },
     {
       why: 'a trace id of zeros',
@@ -164,16 +171,5 @@ describe('encodeCall()', () => {
         expect(event.key).toBe(`header:${a}`)
       }),
     )
-  })
-})
-
-describe('createCallEvents()', () => {
-  it('offers each call once, and returns what the delivery says', () => {
-    const offered: Encoded[] = []
-    const delivery = { offer: (event: Encoded) => offered.push(event) }
-    const sink = createCallEvents(delivery, (call) => encodeCall(TARGET, call))
-    const call = callOf()
-    expect(sink.accept(call)).toBe(1)
-    expect(offered).toEqual([encodeCall(TARGET, call)])
   })
 })

@@ -308,7 +308,7 @@ describe('limitTargets()', () => {
     const [entry] = catalogue.apis
     if (entry === undefined) throw new Error('no API')
     const [byId] = entry.operations
-    const one = { method: 'GET', pathRegex: '/v2/orders/[^/?]+', template: '/orders/{id}' }
+    const one = { method: 'GET', pathRegex: '/v2/orders/[^/]+', template: '/orders/{id}' }
     const other = { method: 'POST', pathRegex: '/v2/orders', template: '/orders' }
     const target = { namespace: 'shop', service: 'orders', port: 8080 }
     expect(catalogue.limitTargets(entry.api, byId ?? null, 'operation')).toEqual([
@@ -322,7 +322,6 @@ describe('limitTargets()', () => {
     expect(
       catalogue.limitTargets({ ...entry.api }, { ...other, method: 'POST' }, 'operation'),
     ).toHaveLength(1)
-    expect(catalogue.apisBehind('shop', 'orders')).toEqual([entry.api])
   })
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { groupsOf, quoteMeta, tokensOf, withoutQuery } from '../../../src/identity/regex-source.ts'
+import { groupsOf, quoteMeta, tokensOf } from '../../../src/identity/regex-source.ts'
 
 describe('groupsOf()', () => {
   it.each([
@@ -25,17 +25,6 @@ describe('tokensOf()', () => {
   })
   it.each(['a|b', 'a)b', '[a', '(a', 'a$b'])('does not split %s', (source) => {
     expect(tokensOf(source)).toBeNull()
-  })
-})
-
-describe('withoutQuery()', () => {
-  it.each([
-    { source: '/orders/[^/]+', without: '/orders/[^/?]+' },
-    { source: '/a(?:/.*)?', without: '/a(?:/[^?]*)?' },
-    { source: '/v1\\.0/[a-z]+', without: '/v1\\.0/[a-z]+' },
-    { source: '/[^/?]+', without: '/[^/?]+' },
-  ])('$source -> $without', ({ source, without }) => {
-    expect(withoutQuery(source)).toBe(without)
   })
 })
 

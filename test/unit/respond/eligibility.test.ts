@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { AddressList, canonicalAddress } from '../../../src/respond/address.ts'
+import { AddressList } from '../../../src/respond/address.ts'
 import {
   backendProblem,
   isOptedIn,
@@ -146,14 +146,4 @@ it.each([
   { labels: undefined, optedIn: undefined },
 ])('isOptedIn() with $labels: $optedIn', ({ labels, optedIn }) => {
   expect(isOptedIn(factsOf({ namespaceLabels: labels }))).toBe(optedIn)
-})
-
-it.each([
-  { text: '10.0.0.1', canonical: '10.0.0.1' },
-  { text: '2001:DB8:0:0::0:1', canonical: '2001:db8::1' },
-  { text: '::ffff:192.0.2.1', canonical: '192.0.2.1' },
-  { text: '10.0.0.1:80', canonical: undefined },
-  { text: '', canonical: undefined },
-])('canonicalAddress($text): $canonical', ({ text, canonical }) => {
-  expect(canonicalAddress(text)).toBe(canonical)
 })

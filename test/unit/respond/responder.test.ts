@@ -870,11 +870,20 @@ describe('a restart', () => {
   })
 })
 
+it.each([
+  { mode: 'shadow', told: 'shadow' },
+  { mode: 'enforce', told: 'enforce' },
+] as const)('a refused limit named enforce whatever the mode was: $mode', ({ mode, told }) => {
+  const w = world({ mode, protect: ['10.0.0.0/24'] })
+  w.responder.finding(findingOf())
+  expect(w.limit()).toMatchObject({ state: 'refused', mode: told })
+})
+
 it('forgets the oldest ended limits, and counts them', () => {
   const w = world({ budgets: { endedMax: 10 }, protect: ['10.0.0.0/24'] })
   for (let i = 0; i < 30; i++) w.responder.finding(findingOf({ id: `finding-${i}` }))
   expect(w.responder.limits()).toHaveLength(10)
-  expect(w.responder.counts()).toMatchObject({ evicted: 20 })
+  expect(w.responder.counts()).toMatchObject({ evictions: { limits: 20 } })
 })
 
 it('takes back the limit that a CEC has no room for, and keeps the others', async () => {

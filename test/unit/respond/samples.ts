@@ -216,9 +216,6 @@ export function memoryTarget(initial: readonly object[] = []) {
       written.push(JSON.stringify(cec))
       standing.set(keyOf(cec), JSON.stringify(cec))
     },
-    async remove(namespace, name) {
-      standing.delete(`${namespace}/${name}`)
-    },
   }
   return { target, standing, written, failing }
 }

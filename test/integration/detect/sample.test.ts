@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { createDetector } from '../../../src/detect/detector.ts'
-import { callOf, START_MS } from './calls.ts'
+import { callOf, START_MS } from '../../unit/detect/calls.ts'
 
 /** Labelled traffic of a small shop, where a developer has it. */
 const SAMPLE = '../shared/samples/abuse/synth_example.jsonl.gz'

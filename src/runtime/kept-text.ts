@@ -6,7 +6,9 @@ export function keptText(text: string, max: number): string {
   return text.length <= max ? text : ownText(text.slice(0, max))
 }
 
-/** A copy that shares no memory with the string that `text` was cut from. */
+/** The same text, which shares no memory with the string that `text` was cut from. */
 export function ownText(text: string): string {
-  return Buffer.from(text).toString()
+  // UTF-8 has no half of a surrogate pair, and a key must stay what it was.
+  const encoding = text.isWellFormed() ? 'utf8' : 'utf16le'
+  return Buffer.from(text, encoding).toString(encoding)
 }

@@ -1,4 +1,4 @@
-import { canonicalAddress } from './address.ts'
+import { canonicalAddress } from './ip-address.ts'
 
 /** What a header of ours says. Anyone can send one: only values that are ours now are evidence. */
 export interface WeirMark {
