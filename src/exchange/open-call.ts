@@ -42,6 +42,7 @@ export interface OpenSide {
   readonly call: OpenCall
   readonly connection: string
   readonly direction: Direction
+  readonly cluster: string
   readonly node: string
   uuid: string
   /** Unix ms of the flows; -1 while not seen. */
@@ -90,7 +91,7 @@ function connectionOf(flow: FlowView): string {
   const isResponse = flow.l7Type === L7Type.response
   const ip = isResponse ? flow.destinationIp() : flow.sourceIp()
   const port = isResponse ? flow.destinationPort : flow.sourcePort
-  return `${flow.nodeName()}|${flow.direction}|${ip}|${port}`
+  return `${flow.cluster}|${flow.nodeName()}|${flow.direction}|${ip}|${port}`
 }
 
 /** Opens a call with its first side, from a REQUEST or from a RESPONSE whose request was not seen (yet). */
@@ -129,6 +130,7 @@ export function addSide(call: OpenCall, flow: FlowView, connection: string): Ope
     call,
     connection,
     direction: flow.direction,
+    cluster: flow.cluster,
     node: flow.nodeName(),
     uuid: '',
     requestMs: -1,
@@ -242,6 +244,7 @@ function reportOf(side: OpenSide): Report {
   const durationMs = durationOf(side)
   return {
     direction: side.direction,
+    cluster: side.cluster,
     node: side.node,
     uuid: side.uuid,
     seenMs,

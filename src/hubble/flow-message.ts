@@ -42,6 +42,7 @@ export interface FlowMessage {
   readonly source_service?: ServiceMessage | null
   readonly destination_service?: ServiceMessage | null
   readonly traffic_direction?: number
+  readonly event_type?: { readonly type?: number; readonly sub_type?: number } | null
   readonly drop_reason?: number
   readonly drop_reason_desc?: number
   readonly trace_context?: { readonly parent?: { readonly trace_id?: string } | null } | null

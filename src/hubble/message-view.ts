@@ -1,7 +1,9 @@
 import type { Endpoint, EndpointTable } from '../model/endpoint.ts'
-import { Direction, FlowKind, type FlowView, L4Protocol, TcpFlag } from '../model/flow-view.ts'
+import { Direction, FlowKind, L4Protocol, TcpFlag } from '../model/flow-view.ts'
 import { endpointFieldsOf } from './endpoint-fields.ts'
+import type { FlowCursor } from './flow-cursor.ts'
 import type { FlowMessage, FlowsMessage, PortsMessage, ServiceMessage } from './flow-message.ts'
+import { UuidHash } from './uuid-hash.ts'
 
 const FlowTypeL3L4 = 1
 const FlowTypeL7 = 2
@@ -12,7 +14,8 @@ const NO_FLOW: FlowMessage = {}
 const TCP_FLAGS = Object.entries(TcpFlag).map(([name, bit]) => [name.toUpperCase(), bit] as const)
 
 /** The view over decoded messages: one object, moved from message to message. */
-export class MessageView implements FlowView {
+export class MessageView implements FlowCursor {
+  readonly cluster: string
   kind: FlowKind = FlowKind.unknown
   timeSeconds = 0
   timeNanos = 0
@@ -27,15 +30,21 @@ export class MessageView implements FlowView {
   destinationPort = 0
   l4Protocol = 0
   tcpFlags = 0
+  eventType = 0
+  eventSubType = 0
   httpStatus = 0
   latencyNs = 0
   dnsRcode = 0
+  uuidHigh = 0
+  uuidLow = 0
+  readonly #uuidHash = new UuidHash()
   readonly #endpoints: EndpointTable
   #flow: FlowMessage = NO_FLOW
   #nodeName = ''
 
-  constructor(endpoints: EndpointTable) {
+  constructor(endpoints: EndpointTable, cluster: string) {
     this.#endpoints = endpoints
+    this.cluster = cluster
     this.source = endpoints.none
     this.destination = endpoints.none
   }
@@ -47,10 +56,15 @@ export class MessageView implements FlowView {
     const time = flow.time ?? message.time
     this.timeSeconds = time?.seconds ?? 0
     this.timeNanos = time?.nanos ?? 0
+    this.#uuidHash.ofText(this.uuid())
+    this.uuidHigh = this.#uuidHash.high
+    this.uuidLow = this.#uuidHash.low
     this.verdict = flow.verdict ?? 0
     this.direction = directionOf(flow.traffic_direction)
     this.isReply = flow.is_reply ? (flow.is_reply.value ? 1 : 0) : -1
     this.dropReason = flow.drop_reason_desc || flow.drop_reason || 0
+    this.eventType = flow.event_type?.type ?? 0
+    this.eventSubType = flow.event_type?.sub_type ?? 0
     this.source = this.#endpoints.intern(endpointFieldsOf(flow.source))
     this.destination = this.#endpoints.intern(endpointFieldsOf(flow.destination))
     this.#moveLayer4(flow)

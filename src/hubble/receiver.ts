@@ -52,7 +52,7 @@ export class Receiver {
   #isUncoveredTold = false
 
   constructor(endpoints: EndpointTable, options: ReceiverOptions = {}) {
-    this.#view = new MessageView(endpoints)
+    this.#view = new MessageView(endpoints, 'default')
     this.#seen = new SeenFlows(options.now !== undefined)
     this.#options = options
   }

@@ -8,6 +8,8 @@ export type ExchangeOutcome = 'answered' | 'unanswered' | 'denied'
 /** One proxy's account of a call: the server's (INGRESS) or the client's (EGRESS). Immutable. */
 export interface Report {
   readonly direction: Direction
+  /** Of the source that read it, as the configuration has it. */
+  readonly cluster: string
   readonly node: string
   /** Of the REQUEST flow; '' where the request was not seen, or the agent is older than 1.14. */
   readonly uuid: string

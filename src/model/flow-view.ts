@@ -35,7 +35,17 @@ export const L7Type = { unknown: 0, request: 1, response: 2, sample: 3 } as cons
 export const REDACTED = 'HUBBLE_REDACTED'
 
 /** Bits of `tcpFlags`. */
-export const TcpFlag = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const
+export const TcpFlag = {
+  fin: 1,
+  syn: 2,
+  rst: 4,
+  psh: 8,
+  ack: 16,
+  urg: 32,
+  ece: 64,
+  cwr: 128,
+  ns: 256,
+} as const
 
 /** IP protocol numbers of `l4Protocol`; 0: none, or one that Weir does not know. */
 export const L4Protocol = { none: 0, icmp: 1, tcp: 6, udp: 17, icmp6: 58, sctp: 132 } as const
@@ -48,6 +58,8 @@ export const L4Protocol = { none: 0, icmp: 1, tcp: 6, udp: 17, icmp6: 58, sctp: 
  */
 export interface FlowView {
   readonly kind: FlowKind
+  /** Name of the cluster whose Hubble sent it, as the configuration has it. */
+  readonly cluster: string
   /** Unix time at which the agent handled the event: whole seconds, and nanoseconds within it. */
   readonly timeSeconds: number
   readonly timeNanos: number
@@ -64,6 +76,10 @@ export interface FlowView {
   readonly destinationPort: number
   readonly l4Protocol: number
   readonly tcpFlags: number
+  /** `CiliumEventType`: 1 drop, 4 trace, 5 policy verdict, 7 socket trace, 129 access log …; 0 when absent. */
+  readonly eventType: number
+  /** Of a drop its reason, of a trace where it was observed. */
+  readonly eventSubType: number
   /** HTTP status; 0 on requests. */
   readonly httpStatus: number
   /** Nanoseconds from request to response; 0: not known (the agent's cache is keyed by x-request-id alone). */
