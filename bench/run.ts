@@ -1,37 +1,113 @@
-import { messages, VARIANTS } from './stages.ts'
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { runTool } from '../test/services/child.ts'
+import { parseObject } from '../test/services/json-object.ts'
+import { CORPUS_FLOWS, corpusFile } from './corpus-file.ts'
+import { bringGoPeers, pinned } from './peers/go-peers.ts'
 
-/** Rounds that count; two before them warm up. Variants take turns within a round. */
-const ROUNDS = 7
-const WARM_UP = 2
+/** Flows of one run that count, and those before them. */
+const LOOPS = 6
+const WARM_UP = CORPUS_FLOWS
+/** The rows take turns within a round; the first one only warms the machine up. */
+const ROUNDS = 5
+const CONSUMER = fileURLToPath(new URL('consumer.ts', import.meta.url))
+const GRPC_BYTES = 5
+const FRAME_BYTES = 9
 
-const micros = new Map<string, number[]>(VARIANTS.map(({ name }) => [name, []]))
-let checksum = 0 // Keeps results alive, so that nothing is optimised away.
-for (let round = -WARM_UP; round < ROUNDS; round++) {
-  for (const { name, run } of VARIANTS) {
-    const before = process.cpuUsage()
-    checksum += run()
-    const { user, system } = process.cpuUsage(before)
-    if (round >= 0) micros.get(name)?.push((user + system) / messages.length)
-  }
+interface Figures {
+  readonly cpuUsPerFlow: number
+  readonly rssMb?: number
+  readonly longestPauseMs?: number
 }
 
-const results = [...micros].map(([name, values]) => {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (i: number) => Math.round((sorted[i] ?? 0) * 100) / 100
-  return { name, median: at(ROUNDS >> 1), min: at(0), max: at(ROUNDS - 1) }
-})
-const base = results[0]?.median ?? 1
-const report = results.map((row) => ({
-  ...row,
-  ratio: Math.round((row.median / base) * 100) / 100,
-}))
+interface Row {
+  readonly name: string
+  readonly measure: () => Promise<Figures>
+}
 
-if (process.argv.includes('--json')) {
-  process.stdout.write(`${JSON.stringify({ unit: 'us_cpu_per_flow', rows: report, checksum })}\n`)
+const asJson = process.argv.includes('--json')
+const rounds = Number(process.argv.find((arg) => /^\d+$/.test(arg)) ?? ROUNDS)
+const file = corpusFile()
+const peers = await bringGoPeers()
+if (peers === undefined)
+  throw new Error('Cannot measure: the server is written in Go, which is not there')
+const server = await peers.startServer({ file, loops: LOOPS })
+
+const ours = (way: string): Row => ({
+  name: way,
+  measure: async () => {
+    const flows = LOOPS * CORPUS_FLOWS
+    const bytes = readFileSync(file).length + CORPUS_FLOWS * (FRAME_BYTES + GRPC_BYTES - 4)
+    const args = [CONSUMER, way, server.address, WARM_UP, flows, bytes * LOOPS].map(String)
+    let last = ''
+    await runTool(pinned(1, process.execPath, args), (line) => {
+      last = line
+    })
+    return parseObject(last) as unknown as Figures
+  },
+})
+const go = (name: string, options: { decode: boolean; metrics?: boolean }): Row => ({
+  name,
+  measure: () => peers.consume({ address: server.address, warmup: WARM_UP, ...options }),
+})
+
+const rows: readonly Row[] = [
+  ours('raw'),
+  ours('http2'),
+  ours('grpc-js'),
+  ours('http2+decode'),
+  ours('grpc-js+decode'),
+  ours('http2+pipeline'),
+  ours('grpc-js+pipeline'),
+  go('Go transport', { decode: false }),
+  go('Go decode', { decode: true }),
+  go('Go decode+metrics', { decode: true, metrics: true }),
+]
+
+const figures = new Map<string, Figures[]>(rows.map(({ name }) => [name, []]))
+for (let round = 0; round < rounds; round++) {
+  for (const { name, measure } of rows) {
+    const measured = await measure()
+    figures.get(name)?.push(measured)
+    if (!asJson) process.stderr.write(`${name} ${measured.cpuUsPerFlow.toFixed(2)}\n`)
+  }
+}
+await server.stop()
+
+const results = [...figures].map(([name, all]) => {
+  const sorted = all.map(({ cpuUsPerFlow }) => cpuUsPerFlow).toSorted((a, b) => a - b)
+  const at = (i: number) => Math.round((sorted[i] ?? 0) * 100) / 100
+  return {
+    name,
+    median: at(sorted.length >> 1),
+    min: at(0),
+    max: at(sorted.length - 1),
+    rssMb: Math.max(...all.map(({ rssMb = 0 }) => rssMb)),
+    longestPauseMs: Math.max(...all.map(({ longestPauseMs = 0 }) => longestPauseMs)),
+  }
+})
+const medianOf = (name: string) => results.find((row) => row.name === name)?.median ?? Number.NaN
+const ratios = {
+  'Go decode / http2+decode': medianOf('Go decode') / medianOf('http2+decode'),
+  'Go decode+metrics / http2+pipeline': medianOf('Go decode+metrics') / medianOf('http2+pipeline'),
+}
+const machine = { cpu: cpus()[0]?.model ?? '', cpus: cpus().length, node: process.version }
+if (asJson) {
+  process.stdout.write(
+    `${JSON.stringify({ unit: 'us_cpu_per_flow', machine, rows: results, ratios })}\n`,
+  )
 } else {
-  process.stdout.write(`${messages.length} messages, ${ROUNDS} rounds; CPU µs a flow\n`)
-  for (const { name, median, min, max, ratio } of report) {
-    const figures = `${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})`
-    process.stdout.write(`${name.padEnd(24)} ${figures.padEnd(22)} ×${ratio.toFixed(2)}\n`)
+  process.stdout.write(
+    `CPU µs a flow, median (min-max) of ${rounds} rounds; ${machine.cpu}, ${machine.node}\n`,
+  )
+  for (const { name, median, min, max, rssMb } of results) {
+    const range = `${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})`
+    process.stdout.write(
+      `${name.padEnd(20)} ${range.padEnd(22)} ${rssMb === 0 ? '' : `${rssMb} MB`}\n`,
+    )
+  }
+  for (const [name, ratio] of Object.entries(ratios)) {
+    process.stdout.write(`${name} = ${ratio.toFixed(2)}\n`)
   }
 }

@@ -1,95 +1,83 @@
+import { PassThrough } from 'node:stream'
+import { createTrafficMetrics } from '../src/app/traffic-metrics.ts'
+import { loadConfig } from '../src/config/load.ts'
 import { createExchangeStage, EXCHANGE_OUTCOMES } from '../src/exchange/exchange-stage.ts'
 import { identityHash } from '../src/exchange/identity-hash.ts'
-import type { FlowsMessage } from '../src/hubble/flow-message.ts'
-import { observerService } from '../src/hubble/proto.ts'
-import { Receiver } from '../src/hubble/receiver.ts'
+import { LiveReader } from '../src/hubble/live-reader.ts'
+import { NodeBook } from '../src/hubble/node-book.ts'
+import type { OnMessage } from '../src/hubble/transport.ts'
+import { WireView } from '../src/hubble/wire-view.ts'
 import { Catalogue } from '../src/identity/catalogue.ts'
 import { ClientNamer } from '../src/identity/client.ts'
 import { createIdentityStage, IDENTITY_OUTCOMES } from '../src/identity/identity-stage.ts'
 import { EndpointTable } from '../src/model/endpoint.ts'
+import { FlowKind } from '../src/model/flow-view.ts'
 import { NO_LIMITS } from '../src/model/limit.ts'
 import { Ledger } from '../src/pipeline/ledger.ts'
 import { Pipeline } from '../src/pipeline/pipeline.ts'
-import { httpRequest, httpResponse } from '../test/fixtures/hubble-flows.ts'
+import { createLogger } from '../src/telemetry/logger.ts'
+import { Telemetry } from '../src/telemetry/telemetry.ts'
 
-/** One thing that is measured: does its work on all messages, and returns something of it. */
-export interface Variant {
-  readonly name: string
-  readonly run: () => number
+/** Decodes each message, and reads of it what the stages behind would ask for. */
+export function decodeOnly(): OnMessage {
+  const view = new WireView(new EndpointTable(), 'default')
+  let sum = 0
+  return (bytes, start, end) => {
+    sum += view.move(bytes, start, end)
+    sum += view.nodeName().length + view.source.id + view.destination.id + view.verdict
+    if (view.kind === FlowKind.http) {
+      sum += view.httpMethod().length + view.httpUrl().length
+      sum += view.sourceIp().length + view.destinationIp().length
+      sum += view.httpHeader('x-request-id').length
+    }
+    // Never so: it keeps what was read from being optimised away.
+    if (sum < 0) throw new Error('Cannot be')
+    return undefined
+  }
 }
 
-const CALLS = 5_000
-const T = 1_760_000_000_000
-const definition = observerService()['GetFlows']
-const NOTHING = new Catalogue([])
-
-/** The bytes of REQUEST and RESPONSE of each call, about 350 bytes each, as a Relay sends them. */
-export const messages: readonly Buffer[] = Array.from({ length: CALLS }, (_, n) => {
-  const flow = {
-    atMs: T + n,
-    uuid: `request-${n}`,
-    clientPort: 1_024 + n,
-    url: `http://orders.shop:8080/orders/${n}`,
-    headers: { 'X-Request-Id': `id-${n}` },
-  }
-  const answer = { ...flow, atMs: T + n + 3, uuid: `response-${n}`, code: 200, latencyMs: 3 }
-  return [httpRequest(flow), httpResponse(answer)]
-})
-  .flat()
-  .map((message) => definition?.responseSerialize(message) ?? Buffer.alloc(0))
-
-const decode = (bytes: Buffer) => definition?.responseDeserialize(bytes) as FlowsMessage
-
-/** Each does what the one before it does, and one stage more. The first is what the others are told against. */
-export const VARIANTS: readonly Variant[] = [
-  {
-    name: 'decode',
-    run: () => messages.reduce((sum, bytes) => sum + (decode(bytes).flow?.uuid?.length ?? 0), 0),
-  },
-  {
-    name: '+ doubles, view',
-    run: () => {
-      let flows = 0
-      const receiver = new Receiver(new EndpointTable())
-      const port = { flow: () => void flows++, notice: () => {}, ready: () => undefined }
-      for (const bytes of messages) receiver.receive(decode(bytes), port, false)
-      return flows
-    },
-  },
-  {
-    name: '+ exchange, identity',
-    run: () => {
-      const { receiver, pipeline, ledger } = build()
-      const port = pipeline.port('bench', true)
-      for (const bytes of messages) receiver.receive(decode(bytes), port, false)
-      pipeline.drain()
-      return ledger.accounts().at(-1)?.out ?? 0
-    },
-  },
-]
-
-function build() {
-  const ledger = new Ledger()
+/** Everything that a flow goes through in Weir up to its metrics: doubles, pairs, names, counts. */
+export function wholePipeline(): OnMessage {
+  const { config } = loadConfig({ file: undefined, environment: {}, overrides: {} })
+  const endpoints = new EndpointTable()
+  const telemetry = new Telemetry({
+    log: createLogger('silent', new PassThrough()),
+    version: 'bench',
+    nodeVersion: 'bench',
+    configHash: 'bench',
+    now: Date.now,
+  })
+  const traffic = createTrafficMetrics(config, telemetry, endpoints)
+  const nothing = new Catalogue([])
   const pipeline = new Pipeline({
-    ledger,
+    ledger: new Ledger(),
     exchange: createExchangeStage({
       unansweredAfterMs: 30_000,
       mergeWindowMs: 1_000,
-      pendingMax: 100_000,
+      pendingMax: 200_000,
       identityHeaders: [],
     }),
     exchangeOutcomes: EXCHANGE_OUTCOMES,
     identity: createIdentityStage({
-      catalogue: () => NOTHING,
+      catalogue: () => nothing,
       limits: () => NO_LIMITS,
       clients: new ClientNamer({}),
       hashIdentity: identityHash,
     }),
     identityOutcomes: IDENTITY_OUTCOMES,
-    flowSinks: [],
-    callSinks: [],
+    flowSinks: [traffic.network],
+    callSinks: [traffic.api],
     ready: () => undefined,
-    onNotice: () => {},
+    onNotice: (source, notice) => telemetry.sourceNotice(source, notice),
   })
-  return { receiver: new Receiver(new EndpointTable()), pipeline, ledger }
+  setInterval(() => pipeline.advance(Date.now()), 250).unref()
+  const port = pipeline.port('bench', false, (view) => telemetry.flowReceived('bench', view, true))
+  const reader = new LiveReader(
+    { endpoints, cluster: 'default', book: new NodeBook(0), now: Date.now },
+    { kind: 'follow', fromMs: 0, onGap: () => {} },
+  )
+  return (bytes, start, end) => {
+    reader.read(bytes, start, end, port)
+    return undefined
+  }
 }

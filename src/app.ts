@@ -3,30 +3,26 @@ import type { Readable, Writable } from 'node:stream'
 import { callJson, createEventOutlet, type EventOutlet } from './app/event-outlet.ts'
 import { limitFacts } from './app/limit-facts.ts'
 import { respondOptions } from './app/respond-options.ts'
+import { checkFilters, createSources, evictionsOf, sourceClustersOf } from './app/sources.ts'
 import { timeTextOf } from './app/time-text.ts'
+import { createTrafficMetrics } from './app/traffic-metrics.ts'
 import type { Config } from './config/schema.ts'
-import { msOfMoment, partsOfHostPort } from './config/values.ts'
+import { partsOfHostPort } from './config/values.ts'
 import { type Console, createConsole } from './console/console.ts'
 import { createRecent, RECENT_OUTCOMES } from './console/recent.ts'
 import { createDetector, DETECT_OUTCOMES } from './detect/detector.ts'
 import { createExchangeStage, EXCHANGE_OUTCOMES } from './exchange/exchange-stage.ts'
 import { identityHash } from './exchange/identity-hash.ts'
-import { createCaptureSource } from './hubble/capture-source.ts'
-import { Coverage } from './hubble/coverage.ts'
-import { createSource } from './hubble/create-source.ts'
-import { dropReasonName } from './hubble/drop-reason.ts'
 import { Catalogue } from './identity/catalogue.ts'
 import { ClientNamer } from './identity/client.ts'
 import { createIdentityStage, IDENTITY_OUTCOMES } from './identity/identity-stage.ts'
 import { openCatalogue } from './identity/open-catalogue.ts'
-import { API_METRICS_OUTCOMES, createApiMetrics } from './metrics/api-metrics.ts'
-import { createNetworkMetrics, NETWORK_METRICS_OUTCOMES } from './metrics/network-metrics.ts'
 import type { ApiCall } from './model/api-call.ts'
 import { EndpointTable } from './model/endpoint.ts'
 import type { Finding } from './model/finding.ts'
 import type { FlowView } from './model/flow-view.ts'
 import type { Limit } from './model/limit.ts'
-import type { Sink, Source, SourceNotice } from './pipeline/contract.ts'
+import { coverageRatio, type Sink, type Source, type SourceNotice } from './pipeline/contract.ts'
 import { Ledger } from './pipeline/ledger.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import {
@@ -94,7 +90,6 @@ class Weir implements App {
   readonly #options: AppOptions
   readonly #telemetry: Telemetry
   readonly #endpoints = new EndpointTable()
-  readonly #coverage = new Coverage()
   readonly #recent = createRecent(RECENT)
   readonly #health = new Health()
   readonly #sources: readonly Source[]
@@ -115,9 +110,10 @@ class Weir implements App {
       version: options.version,
       nodeVersion: options.nodeVersion,
       configHash: hash('sha256', JSON.stringify(config), 'hex').slice(0, 8),
+      sourceClusters: sourceClustersOf(config),
       now: Date.now,
     })
-    this.#sources = this.#createSources()
+    this.#sources = createSources(config, { ...options, endpoints: this.#endpoints })
     for (const { name } of this.#sources) this.#health.expect(name)
     this.#responder = this.#createResponder()
     this.#pipeline = this.#createPipeline()
@@ -129,6 +125,7 @@ class Weir implements App {
       limits: () => this.limits(),
       apis: () => this.#catalogue.apis.length,
       evictions: () => this.#evictions(),
+      coverage: () => this.#sources.map((s) => ({ source: s.name, nodes: s.coverage() })),
     })
   }
 
@@ -180,16 +177,13 @@ class Weir implements App {
   }
 
   #advance(): void {
-    const now = Date.now()
-    this.#coverage.advance(now)
-    this.#pipeline.advance(now)
+    this.#pipeline.advance(Date.now())
   }
 
   async #runSource(source: Source, isLive: boolean, stop: AbortSignal): Promise<void> {
     const { name, paced } = source
     const port = this.#pipeline.port(name, paced && !isLive, (view) => {
       this.#telemetry.flowReceived(name, view, !paced)
-      this.#coverage.received(1)
       this.#options.onFlow?.(view)
     })
     await source.run(port, stop)
@@ -203,34 +197,15 @@ class Weir implements App {
     for (const problem of problems) this.#options.onProblem?.(problem)
   }
 
-  #createSources(): Source[] {
-    const { captures, stdin, sinceMs, untilMs } = this.#options
-    const endpoints = this.#endpoints
-    if (captures !== undefined) {
-      return [createCaptureSource({ name: 'replay', paths: captures, stdin, endpoints })]
-    }
-    const now = Date.now()
-    return this.#config.hubble.sources.map((source) => {
-      const ownMs = source.since === undefined ? undefined : msOfMoment(source.since, now)
-      return createSource({ ...source, sinceMs: sinceMs ?? ownMs, untilMs, stdin, endpoints })
-    })
+  #coverage(): number {
+    return coverageRatio(this.#sources.flatMap((source) => source.coverage()))
   }
 
   #createPipeline(): Pipeline {
-    const { exchange, identity, metrics } = this.#config
-    const { registry } = this.#telemetry
-    const budgets = {
-      apisMax: metrics.budgets.apis,
-      operationsMax: metrics.budgets.operations,
-      workloadsMax: metrics.budgets.workloads,
-      onOverflow: (label: string) => this.#telemetry.labelOverflow(label),
-      dropReasonOf: dropReasonName,
-    }
-    const network = createNetworkMetrics(registry, budgets)
-    this.#endpoints.onEvict((endpoint) => network.forget(endpoint))
-    const apiMetrics = createApiMetrics(registry, budgets)
+    const { exchange, identity } = this.#config
+    const metrics = createTrafficMetrics(this.#config, this.#telemetry, this.#endpoints)
     const detector = createDetector(
-      { ...this.#config.detect, coverage: () => this.#coverage.ratio() },
+      { ...this.#config.detect, coverage: () => this.#coverage() },
       (finding) => this.#found(finding),
     )
     const exchanges = createExchangeStage({
@@ -248,6 +223,7 @@ class Weir implements App {
       suspects: detector.evicted,
       apis: detector.apisOverflowed,
       abuses: detector.abusesForgotten,
+      ...evictionsOf(this.#sources),
       ...this.#responder.counts().evictions,
     })
     return new Pipeline({
@@ -261,9 +237,9 @@ class Weir implements App {
         hashIdentity: identityHash,
       }),
       identityOutcomes: IDENTITY_OUTCOMES,
-      flowSinks: [{ name: 'network_metrics', sink: network, outcomes: NETWORK_METRICS_OUTCOMES }],
+      flowSinks: [metrics.network],
       callSinks: [
-        { name: 'metrics', sink: apiMetrics, outcomes: API_METRICS_OUTCOMES },
+        metrics.api,
         { name: 'traces', sink: this.#tracesSink(), outcomes: TRACES_OUTCOMES },
         { name: 'events', sink: this.#eventsSink(), outcomes: EVENTS_OUTCOMES },
         { name: 'recent', sink: this.#recent, outcomes: RECENT_OUTCOMES },
@@ -338,21 +314,21 @@ class Weir implements App {
 
   #createConsole(): Console {
     const { host, port } = partsOfHostPort(this.#config.console.listen) ?? { host: '', port: 0 }
-    const { registry, log } = this.#telemetry
+    const { log } = this.#telemetry
     return createConsole({
       host,
       port,
       // What it tells at info is told already.
       logger: log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level }),
       ready: () => this.#health.state(),
-      metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+      metrics: () => this.#telemetry.metrics(),
       status: () => ({
         version: this.#options.version,
         cluster: this.#config.cluster,
         mode: this.#config.respond.mode,
         ...this.#health.state(),
         sources: this.#health.sources(),
-        coverage: this.#coverage.ratio(),
+        coverage: this.#coverage(),
         newest_flow: timeTextOf(this.#pipeline.eventMs),
         unaccounted: this.ledger.unaccounted(),
         evicted: this.#evictions(),
@@ -376,7 +352,6 @@ class Weir implements App {
   #noticed(source: string, notice: SourceNotice): void {
     this.#telemetry.sourceNotice(source, notice)
     this.#health.noticed(source, notice)
-    if (notice.kind === 'lost') this.#coverage.lost(notice.count)
     this.#options.onNotice?.(notice)
   }
 
@@ -386,9 +361,10 @@ class Weir implements App {
   }
 }
 
-/** @throws {ConfigError} for rules, thresholds or allow-list entries that are wrong. */
-export function checkRules({ detect }: Config): void {
-  createDetector(detect, () => {})
+/** @throws {ConfigError} for rules, thresholds, allow-list entries or flow filters that are wrong. */
+export function checkRules(config: Config): void {
+  createDetector(config.detect, () => {})
+  checkFilters(config)
 }
 
 export { renderLimits } from './app/limit-facts.ts'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { flowFilter } from './flow-filter.ts'
 import { duration, hostPort, moment, size } from './values.ts'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
@@ -29,25 +30,44 @@ const tls = z
 const source = z
   .strictObject({
     name: z.string().min(1).optional().describe('As it stands in labels; default: its address.'),
+    cluster: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Name of its cluster, where there are several; default: `cluster`.'),
     relay: hostPort.optional().describe('Hubble Relay, HOST:PORT.'),
+    peer: hostPort
+      .optional()
+      .describe(
+        'The peer service, or any agent, HOST:PORT: the agents of all nodes are read directly.',
+      ),
     file: path.optional().describe('A capture in NDJSON, gzipped or not; - is standard input.'),
     tls: tls.optional(),
     since: moment.optional().describe('Where to begin: a time, or how long ago. Default: now.'),
+    filter: flowFilter,
   })
   .refine(
-    ({ relay, file }) => (relay === undefined) !== (file === undefined),
-    'needs one of relay and file',
+    ({ relay, peer, file }) => [relay, peer, file].filter((x) => x !== undefined).length === 1,
+    'needs one of relay, peer and file',
   )
+  .refine(({ file, filter }) => file === undefined || filter?.fields === undefined, {
+    path: ['filter', 'fields'],
+    message: 'is what a server leaves out; a file has none',
+  })
 
 const hubble = z.strictObject({
   sources: z
     .array(source)
     .refine((sources) => {
-      const names = sources.map(({ name, relay, file }) => name ?? relay ?? file)
+      const names = sources.map(({ name, relay, peer, file }) => name ?? relay ?? peer ?? file)
       return new Set(names).size === names.length
     }, 'two of them have the same name')
     .default([])
-    .describe('Where flows come from; each a relay or a file.'),
+    .describe('Where flows come from; each a relay, a peer service or a file.'),
+  transport: z
+    .enum(['http2', 'grpc-js'])
+    .default('http2')
+    .describe('What carries the streams; grpc-js costs more CPU.'),
 })
 
 const exchange = z.strictObject({

@@ -2,9 +2,13 @@ import type { Readable } from 'node:stream'
 import type { EndpointTable } from '../model/endpoint.ts'
 import type { FlowPort, RejectReason, Source } from '../pipeline/contract.ts'
 import { type CaptureLine, openCapture, readCapture } from './capture-lines.ts'
+import type { FlowFilter } from './flow-filter.ts'
 import type { FlowsMessage } from './flow-message.ts'
+import { MessageView } from './message-view.ts'
+import { NodeBook } from './node-book.ts'
 import { messageOfJson } from './proto-json.ts'
 import { Receiver, type TimeBounds } from './receiver.ts'
+import { SeenFlows } from './seen-flows.ts'
 
 export interface CaptureOptions extends TimeBounds {
   readonly name: string
@@ -12,6 +16,8 @@ export interface CaptureOptions extends TimeBounds {
   readonly paths: readonly string[]
   readonly stdin?: Readable | undefined
   readonly endpoints: EndpointTable
+  readonly cluster: string
+  readonly filter?: FlowFilter | undefined
 }
 
 const RESPONSE_KEYS = ['flow', 'node_status', 'nodeStatus', 'lost_events', 'lostEvents']
@@ -26,14 +32,35 @@ const LINES_A_TURN = 2_000
  */
 export function createCaptureSource(options: CaptureOptions): Source {
   const stopped = new AbortController()
+  const book = new NodeBook(0)
+  const seen = new SeenFlows()
+  const view = new MessageView(options.endpoints, options.cluster)
+  const receiver = new Receiver({
+    ...options,
+    accepts: options.filter?.accepts,
+    book,
+    isNew: (flow) => seen.add(flow),
+    // A capture has no present: what it tells counts over the whole of it.
+    now: () => 0,
+  })
+  const receive = (message: FlowsMessage, to: FlowPort) => {
+    if (message.flow) {
+      view.move(message, message.flow)
+      receiver.flow(view, to)
+    } else if (message.lost_events) {
+      receiver.lost(message.node_name ?? '', message.lost_events, to, false)
+    } else if (message.node_status) receiver.status(message.node_status, to)
+    else receiver.rejected('unsupported', to)
+  }
   return {
     name: options.name,
     paced: true,
     start: async () => {},
     stop: async () => stopped.abort(),
+    coverage: () => book.coverage(),
+    evictions: () => ({ nodes: book.evicted }),
     async run(to, signal) {
       const ended = AbortSignal.any([signal, stopped.signal])
-      const receiver = new Receiver(options.endpoints, options)
       const files: CaptureFile[] = []
       for (const path of options.paths) {
         const input = await openCapture(path, options.stdin, ended)
@@ -44,7 +71,7 @@ export function createCaptureSource(options: CaptureOptions): Source {
       for (let count = 1; !ended.aborted; count++) {
         const file = earliest(files)
         if (file?.head === undefined) return
-        receiver.receive(file.head, to, false)
+        receive(file.head, to)
         const pending = file.advance()
         if (pending !== undefined) await pending
         if (count % LINES_A_TURN === 0) await turn(to)

@@ -15,15 +15,6 @@ interface TimestampMessage {
   readonly nanos?: number
 }
 
-/** The last second of the year 9999, where protobuf's Timestamp ends. */
-const SECONDS_MAX = 253_402_300_799
-
-/** Whether `time` is one that exists; an absent one is 1970. Others break whoever makes a date of it. */
-export function isTimestamp(time: TimestampMessage | null | undefined): boolean {
-  const { seconds = 0, nanos = 0 } = time ?? {}
-  return seconds >= 0 && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1e9
-}
-
 export interface FlowMessage {
   readonly time?: TimestampMessage | null
   readonly uuid?: string

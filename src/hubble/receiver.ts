@@ -1,15 +1,8 @@
-import type { EndpointTable } from '../model/endpoint.ts'
 import { timeMsOf } from '../model/flow-view.ts'
-import type { FlowPort, LossReason, SourceNotice } from '../pipeline/contract.ts'
-import {
-  type FlowsMessage,
-  isTimestamp,
-  type LostEventMessage,
-  type NodeStatusMessage,
-} from './flow-message.ts'
-import { MessageView } from './message-view.ts'
-import { Positions } from './positions.ts'
-import { SeenFlows } from './seen-flows.ts'
+import type { FlowPort, LossReason, RejectReason, SourceNotice } from '../pipeline/contract.ts'
+import type { FlowCursor } from './flow-cursor.ts'
+import type { LostEventMessage, NodeStatusMessage } from './flow-message.ts'
+import type { NodeBook, NodeEntry } from './node-book.ts'
 
 /** `flow.LostEventSource`: where in Hubble events were lost. */
 const LOSS_REASONS: readonly LossReason[] = ['unknown', 'perf_ring', 'events_queue', 'hubble_ring']
@@ -18,121 +11,137 @@ const RING = 3
 const NODE_STATES = ['unknown', 'connected', 'unavailable', 'gone', 'error'] as const
 const NODES_SHOWN_MAX = 10
 const TEXT_MAX = 300
-const NODES_MAX = 10_000
+/** The last second of the year 9999, where protobuf's Timestamp ends. */
+const SECONDS_MAX = 253_402_300_799
 
-const DUPLICATE: SourceNotice = { kind: 'rejected', reason: 'duplicate', count: 1 }
-const MALFORMED: SourceNotice = { kind: 'rejected', reason: 'malformed', count: 1 }
-const UNSUPPORTED: SourceNotice = { kind: 'rejected', reason: 'unsupported', count: 1 }
-const FILTERED: SourceNotice = { kind: 'rejected', reason: 'filtered', count: 1 }
+const REJECTED: { readonly [reason in RejectReason]: SourceNotice } = {
+  duplicate: { kind: 'rejected', reason: 'duplicate', count: 1 },
+  malformed: { kind: 'rejected', reason: 'malformed', count: 1 },
+  filtered: { kind: 'rejected', reason: 'filtered', count: 1 },
+  too_large: { kind: 'rejected', reason: 'too_large', count: 1 },
+  unsupported: { kind: 'rejected', reason: 'unsupported', count: 1 },
+}
 
-/** Unix ms; outside of them flows are counted as filtered. */
+/** Unix ms, inclusive; outside of them flows are counted as filtered. */
 export interface TimeBounds {
   readonly sinceMs?: number | undefined
   readonly untilMs?: number | undefined
 }
 
 export interface ReceiverOptions extends TimeBounds {
-  /** Wall clock, Unix ms, of a source that reads rings: what was read may come again. Absent: a file. */
-  readonly now?: (() => number) | undefined
+  /** False: not asked for. What is asked of Hubble is asked again here: old agents overlook what they do not know. */
+  readonly accepts?: ((flow: FlowCursor) => boolean) | undefined
+  readonly book: NodeBook
+  /** Whether the flow came for the first time. */
+  readonly isNew: (flow: FlowCursor, node: NodeEntry, ms: number) => boolean
+  /** Unix ms. */
+  readonly now: () => number
 }
 
 /**
- * Takes one response after the other, of whatever transport, and hands its flow on: once each, with
- * the position of its node noted. What is no flow becomes a notice.
+ * Takes what one stream brings, message by message, and hands its flows on: once each, within the
+ * bounds, and noted in the book of nodes. Whatever else comes becomes a notice.
  */
 export class Receiver {
-  readonly positions = new Positions()
   /** Flows handed on so far. */
   handed = 0
-  readonly #view: MessageView
-  readonly #seen: SeenFlows
+  /** What a node reported as NODE_ERROR last; '' while there is none. */
+  nodeError = ''
+  /** Nodes that this stream was to read, as Relay says; those of them that it does not read. */
+  readonly connected = new Set<string>()
+  readonly failed = new Set<string>()
+  /** Nodes whose ring does not reach back to where this stream begins. */
+  readonly notCovered = new Set<string>()
   readonly #options: ReceiverOptions
+  readonly #sinceMs: number
+  readonly #untilMs: number
   /** Nodes whose ring has told of its first loss in this stream. */
   readonly #ringTold = new Set<string>()
-  #isUncoveredTold = false
 
-  constructor(endpoints: EndpointTable, options: ReceiverOptions = {}) {
-    this.#view = new MessageView(endpoints, 'default')
-    this.#seen = new SeenFlows(options.now !== undefined)
+  constructor(options: ReceiverOptions) {
     this.#options = options
+    this.#sinceMs = options.sinceMs ?? 0
+    this.#untilMs = options.untilMs ?? Number.POSITIVE_INFINITY
   }
 
-  /** A stream begins: each node reads its ring back to `since` anew. */
-  streamOpened(): void {
-    this.#ringTold.clear()
-    this.#isUncoveredTold = false
-  }
-
-  /**
-   * True where it was a flow, new or not. `resuming`: the stream asked for `since`, so a node's first
-   * loss in its ring, where it is of one event, only says that the ring does not reach back that far
-   * (docs/hubble.md, Rings): it is not counted, and told once a stream.
-   */
-  receive(message: FlowsMessage, to: FlowPort, resuming: boolean): boolean {
-    if (message.flow) {
-      this.#flow(message, message.flow, to)
-      return true
-    }
-    if (message.lost_events) this.#lost(message, message.lost_events, to, resuming)
-    else if (message.node_status) to.notice(nodesNotice(message.node_status))
-    else to.notice(UNSUPPORTED)
-    return false
-  }
-
-  #flow(message: FlowsMessage, flow: NonNullable<FlowsMessage['flow']>, to: FlowPort): void {
-    if (!isTimestamp(flow.time ?? message.time)) {
-      to.notice(MALFORMED)
+  /** `view` stands on a flow. */
+  flow(view: FlowCursor, to: FlowPort): void {
+    const { book, now, accepts, isNew } = this.#options
+    const { timeSeconds: seconds, timeNanos: nanos } = view
+    if (!(seconds >= 0 && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1e9)) {
+      to.notice(REJECTED.malformed)
       return
     }
-    const view = this.#view
-    view.move(message, flow)
     const ms = timeMsOf(view)
-    const { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY, now } = this.#options
-    if (ms < sinceMs || ms > untilMs) {
-      to.notice(FILTERED)
+    if (ms < this.#sinceMs || ms > this.#untilMs) {
+      to.notice(REJECTED.filtered)
       return
     }
-    if (!this.#seen.add(view)) {
-      to.notice(DUPLICATE)
+    const nowMs = now()
+    const node = book.node(view.nodeName(), nowMs)
+    node.heardMs = nowMs
+    node.isAway = false
+    if (!isNew(view, node, ms)) {
+      to.notice(REJECTED.duplicate)
       return
     }
-    if (now !== undefined) this.#note(view.nodeName(), ms, now())
+    node.coverage.received()
+    if (accepts !== undefined && !accepts(view)) {
+      to.notice(REJECTED.filtered)
+      return
+    }
     this.handed++
     to.flow(view)
   }
 
-  /** A node whose clock is ahead must not move the resume of all others into the future. */
-  #note(node: string, ms: number, nowMs: number): void {
-    if (ms === 0) return
-    if (ms <= nowMs) this.positions.note(node, this.#view.timeSeconds, this.#view.timeNanos)
-    else this.positions.note(node, Math.floor(nowMs / 1_000), 0)
-  }
-
-  #lost(
-    { node_name: node = '' }: FlowsMessage,
+  /**
+   * `resuming`: the stream asked for `since`, so a node's first loss in its ring, where it is of one
+   * event, only says that the ring does not reach back that far (docs/hubble.md, Rings): it is not
+   * counted, and told once a stream.
+   */
+  lost(
+    name: string,
     { source = 0, num_events_lost: count = 0 }: LostEventMessage,
     to: FlowPort,
     resuming: boolean,
   ): void {
-    if (resuming && source === RING && !this.#ringTold.has(node)) {
-      if (this.#ringTold.size < NODES_MAX) this.#ringTold.add(node)
+    if (resuming && source === RING && !this.#ringTold.has(name)) {
+      this.#ringTold.add(name)
       if (count === 1) {
-        if (!this.#isUncoveredTold) to.notice({ kind: 'reopened', reason: 'since_not_covered' })
-        this.#isUncoveredTold = true
+        if (this.notCovered.size === 0) {
+          to.notice({ kind: 'reopened', reason: 'since_not_covered' })
+        }
+        this.notCovered.add(name)
         return
       }
     }
-    to.notice({ kind: 'lost', node, reason: LOSS_REASONS[source] ?? 'unknown', count })
+    const { book, now } = this.#options
+    book.node(name, now()).coverage.lost(count, source === RING)
+    to.notice({ kind: 'lost', node: name, reason: LOSS_REASONS[source] ?? 'unknown', count })
   }
-}
 
-function nodesNotice(status: NodeStatusMessage): SourceNotice {
-  const names = status.node_names ?? []
-  return {
-    kind: 'nodes',
-    state: NODE_STATES[status.state_change ?? 0] ?? 'unknown',
-    count: names.length,
-    names: names.slice(0, NODES_SHOWN_MAX).map((name) => name.slice(0, TEXT_MAX)),
-    message: (status.message ?? '').slice(0, TEXT_MAX),
+  status(status: NodeStatusMessage, to: FlowPort): void {
+    const names = status.node_names ?? []
+    const message = (status.message ?? '').slice(0, TEXT_MAX)
+    const state = NODE_STATES[status.state_change ?? 0] ?? 'unknown'
+    if (state === 'error') this.nodeError = message
+    for (const name of names) {
+      if (state === 'connected') this.connected.add(name)
+      if (state !== 'error' && state !== 'unavailable') continue
+      this.failed.add(name)
+      const node = this.#options.book.known(name)
+      if (node !== undefined) node.isAway = true
+    }
+    to.notice({
+      kind: 'nodes',
+      state,
+      count: names.length,
+      names: names.slice(0, NODES_SHOWN_MAX).map((name) => name.slice(0, TEXT_MAX)),
+      message,
+    })
+  }
+
+  rejected(reason: RejectReason, to: FlowPort): void {
+    to.notice(REJECTED[reason])
   }
 }

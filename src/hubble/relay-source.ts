@@ -1,14 +1,27 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { SourceError } from '../errors.ts'
 import type { EndpointTable } from '../model/endpoint.ts'
-import type { FlowPort, Source } from '../pipeline/contract.ts'
-import { type CallEnd, type FlowsRequest, type HubbleClient, reasonOf } from './channel.ts'
-import type { FlowTime } from './positions.ts'
-import { Receiver } from './receiver.ts'
+import type { FlowPort, NodeCoverage, Source } from '../pipeline/contract.ts'
+import { pause } from '../runtime/pause.ts'
+import { Backfill } from './backfill.ts'
+import {
+  DEADLINE_EXCEEDED,
+  type FlowsRequest,
+  type HubbleClient,
+  reasonOf,
+  timestampOf,
+} from './channel.ts'
+import type { FlowFilter } from './flow-filter.ts'
+import { gapOf, LiveReader, type LiveReaderOptions } from './live-reader.ts'
+import { NodeBook } from './node-book.ts'
+import { RelayWatch } from './relay-watch.ts'
+import type { CallEnd } from './transport.ts'
 
 export interface RelayOptions {
   readonly name: string
+  readonly cluster: string
   readonly connect: () => Promise<HubbleClient>
   readonly endpoints: EndpointTable
+  readonly filter: FlowFilter
   /** Where the first stream starts, Unix ms; now, where it is not set. */
   readonly sinceMs?: number | undefined
   /** Makes it a bounded read: paced, ends by itself. Unix ms. */
@@ -18,31 +31,33 @@ export interface RelayOptions {
   readonly now: () => number
   /** A stream is reopened after this long, in ms: a peer that was replaced is silent for old streams. */
   readonly reopenAfterMs?: number | undefined
-  /** ServerStatus is asked this often, in ms. */
+  /** ServerStatus is asked this often, and the nodes every second time, in ms. */
   readonly statusEveryMs?: number | undefined
   /** An answer of ServerStatus is waited for this long, in ms. */
   readonly statusDeadlineMs?: number | undefined
+  /** Set: the server is the agent of this node, and not a Relay. */
+  readonly agent?: string | undefined
+  /** Shared by the streams of one source; absent: its own. */
+  readonly book?: NodeBook | undefined
 }
 
 const REOPEN_AFTER_MS = 8 * 60_000
-const STATUS_EVERY_MS = 5_000
-const STATUS_DEADLINE_MS = 3_000
-const STATUS_RETRY_MS = 1_000
-/** ServerStatus timeouts in a row, with no flow meanwhile, after which the connection is given up. */
-const HUNG_AFTER = 2
-/** What was under way when the last stream ended comes again, and is dropped by uuid. */
-const OVERLAP_SECONDS = 2
+/** What was under way when the last stream ended comes again, and is known. */
+const OVERLAP_MS = 3_000
+/** The same of an agent, which is one node: two of its threads may stamp flows at once. */
+const AGENT_OVERLAP_MS = 100
 /** A stream that lived this long has worked, flows or not. */
 const HEALTHY_AFTER_MS = 10_000
 
 /**
- * Streams flows from one Hubble Relay (or agent) until `signal` aborts. Never throws, never pauses a
- * live stream: a reader that waits loses flows unseen, in the node's ring.
+ * Streams flows from one Hubble Relay (or agent) until `signal` aborts. Never pauses a live stream: a
+ * reader that waits loses flows unseen, in the node's ring.
  *
  * Every stream carries `since` and `number=1`: the first says what a node that comes back replays,
  * the second keeps Relay's sort queue short. A follow stream that ends with OK has failed like any
  * other (Relay does that when its last node is gone, or when it refuses a request), so it backs off
- * too; the backoff starts anew once a flow came or the stream lived for ten seconds.
+ * too; the backoff starts anew once a flow came or the stream lived for ten seconds. Nodes that had
+ * not been read up to where a new stream begins get a backfill of their own.
  * Source: docs/hubble.md, Streams.
  */
 export function createRelaySource(options: RelayOptions): Source {
@@ -54,27 +69,56 @@ class RelaySource implements Source {
   readonly paced: boolean
   readonly #options: RelayOptions
   readonly #stopped = new AbortController()
-  readonly #receiver: Receiver
+  readonly #sinceMs: number
+  readonly #book: NodeBook
+  readonly #reading: LiveReaderOptions
+  readonly #backfill: Backfill
+  readonly #watch: RelayWatch
   #client: HubbleClient | undefined
-  #sinceMs = 0
-  /** Between a stream that failed and the next one: whatever ServerStatus says, nothing is read. */
+  #handed = 0
+  #reader: LiveReader | undefined
   #isStreamDown = false
-  #hung = new AbortController()
+  /** Ends the stream that runs, to be opened anew for the reason of the abort. */
+  #reopen = new AbortController()
 
   constructor(options: RelayOptions) {
     this.name = options.name
     this.paced = options.untilMs !== undefined
     this.#options = options
-    this.#receiver = new Receiver(options.endpoints, {
+    const { filter, endpoints, cluster, now } = options
+    this.#sinceMs = Math.floor(options.sinceMs ?? now())
+    this.#book = options.book ?? new NodeBook(this.#sinceMs)
+    this.#reading = {
+      endpoints,
+      cluster,
+      book: this.#book,
+      accepts: filter.accepts,
       untilMs: options.untilMs,
-      now: options.now,
+      now,
+    }
+    this.#backfill = new Backfill({
+      ...this.#reading,
+      client: () => this.#client,
+      requestFor: (nodes) => filter.forNodes(nodes),
+    })
+    this.#watch = new RelayWatch({
+      client: () => this.#client,
+      book: this.#book,
+      agent: options.agent,
+      isWhole: filter.accepts === undefined,
+      everyMs: options.statusEveryMs,
+      deadlineMs: options.statusDeadlineMs,
+      now,
+      handed: () => this.#handed + (this.#reader?.receiver.handed ?? 0),
+      isStreamDown: () => this.#isStreamDown,
+      onBlind: (reason) => this.#reopen.abort(reason),
+      onHung: () => this.#reopen.abort(HUNG),
     })
   }
 
   /** A TLS file that cannot be read fails here, before anything runs. */
   async start(): Promise<void> {
     this.#client = await this.#options.connect()
-    this.#sinceMs = this.#options.sinceMs ?? this.#options.now()
   }
 
   async stop(): Promise<void> {
@@ -83,33 +127,48 @@ class RelaySource implements Source {
     this.#client = undefined
   }
 
+  coverage(): readonly NodeCoverage[] {
+    return this.#book.coverage()
+  }
+
+  evictions(): Readonly<Record<string, number>> {
+    return { nodes: this.#book.evicted, gaps: this.#backfill.givenUp }
+  }
+
   async run(to: FlowPort, signal: AbortSignal): Promise<void> {
     if (this.#client === undefined) throw new Error(`Cannot run ${this.name}: not started`)
-    const ended = AbortSignal.any([signal, this.#stopped.signal])
     const done = new AbortController()
-    const watching = this.#watch(to, AbortSignal.any([ended, done.signal]))
+    const ended = AbortSignal.any([signal, this.#stopped.signal, done.signal])
+    const beside = [this.#watch.run(to, ended), this.#backfill.run(to, ended)]
     try {
-      let attempt = 0
-      while (!ended.aborted) {
-        const outcome = await this.#stream(this.#client, to, ended)
-        if (ended.aborted || outcome.kind === 'finished') break
-        if (outcome.kind === 'scheduled') {
-          to.notice({ kind: 'reopened', reason: 'schedule' })
-          continue
-        }
-        attempt = outcome.healthy ? 1 : attempt + 1
-        const retryInMs = this.#options.backoffMs(attempt)
-        if (outcome.refusal !== undefined) to.notice({ kind: 'refused', reason: outcome.refusal })
-        else to.notice({ kind: 'interrupted', reason: reasonOf(outcome.end), retryInMs })
-        this.#isStreamDown = true
-        await pause(retryInMs, ended)
-        await this.#reconnect(ended)
-        this.#isStreamDown = false
-        to.notice({ kind: 'reopened', reason: 'interrupted' })
-      }
+      await this.#follow(to, ended)
     } finally {
       done.abort()
-      await watching
+      await Promise.all(beside)
+    }
+  }
+
+  async #follow(to: FlowPort, ended: AbortSignal): Promise<void> {
+    let attempt = 0
+    while (!ended.aborted) {
+      const outcome = await this.#stream(to, ended)
+      if (ended.aborted || outcome.kind === 'finished') return
+      if (outcome.kind === 'reopen') {
+        await this.#reconnect(ended)
+        to.notice({ kind: 'reopened', reason: outcome.reason })
+        continue
+      }
+      const { refusal } = outcome
+      if (refusal !== undefined && this.paced) throw new SourceError(refusal)
+      attempt = outcome.isHealthy ? 1 : attempt + 1
+      const retryInMs = this.#options.backoffMs(attempt)
+      if (refusal !== undefined) to.notice({ kind: 'refused', reason: refusal })
+      else to.notice({ kind: 'interrupted', reason: reasonOf(outcome.end), retryInMs })
+      this.#isStreamDown = true
+      await pause(retryInMs, ended)
+      await this.#reconnect(ended)
+      this.#isStreamDown = false
+      to.notice({ kind: 'reopened', reason: 'interrupted' })
     }
   }
 
@@ -126,106 +185,102 @@ class RelaySource implements Source {
     }
   }
 
-  async #stream(client: HubbleClient, to: FlowPort, ended: AbortSignal): Promise<StreamOutcome> {
-    const options = this.#options
-    const startedMs = options.now()
-    const reopen = this.paced
+  async #stream(to: FlowPort, ended: AbortSignal): Promise<StreamOutcome> {
+    const { now, reopenAfterMs = REOPEN_AFTER_MS } = this.#options
+    const client = this.#client
+    if (client === undefined) return { kind: 'finished' }
+    const startedMs = now()
+    this.#reopen = new AbortController()
+    const reopen = this.#reopen
+    const schedule = this.paced
       ? undefined
-      : AbortSignal.timeout(options.reopenAfterMs ?? REOPEN_AFTER_MS)
-    this.#hung = new AbortController()
-    const hung = this.#hung.signal
-    const signal = AbortSignal.any([ended, hung, ...(reopen === undefined ? [] : [reopen])])
-    const receiver = this.#receiver
-    const handedBefore = receiver.handed
-    let flows = 0
-    let nodeError: string | undefined
-    receiver.streamOpened()
-    const ending = await client.openFlows(
-      this.#request(),
-      (message) => {
-        if (receiver.receive(message, to, true)) flows++
-        else if (message.node_status?.state_change === NODE_ERROR) {
-          nodeError = message.node_status.message
-        }
+      : setTimeout(() => reopen.abort('schedule'), reopenAfterMs).unref()
+    const fromMs = this.#startsAt()
+    const reader = new LiveReader(this.#reading, {
+      kind: 'follow',
+      fromMs,
+      onGap: (gap) => this.#backfill.add(gap),
+    })
+    this.#reader = reader
+    this.#watch.streamOpened()
+    const end = await client.openFlows(
+      this.#request(fromMs),
+      (bytes, start, stop) => {
+        reader.read(bytes, start, stop, to)
         return this.paced ? to.ready() : undefined
       },
-      () => to.notice({ kind: 'rejected', reason: 'malformed', count: 1 }),
-      signal,
+      AbortSignal.any([ended, reopen.signal]),
     )
-    const end = hung.aborted ? HUNG : ending
-    if (reopen?.aborted === true && !ended.aborted) return { kind: 'scheduled' }
-    if (this.paced && end.code === 0 && nodeError === undefined) return { kind: 'finished' }
+    clearTimeout(schedule)
+    const { handed, nodeError } = reader.receiver
+    this.#handed += handed
+    this.#reader = undefined
+    const reason: unknown = reopen.signal.reason
+    if (reopen.signal.aborted && typeof reason === 'string') return { kind: 'reopen', reason }
+    if (this.paced && end.code === 0 && nodeError === '') return { kind: 'finished' }
     // What the overlap brings again is no progress.
-    const isProgress = receiver.handed > handedBefore
-    const healthy = isProgress || options.now() - startedMs >= HEALTHY_AFTER_MS
+    const isHealthy = handed > 0 || now() - startedMs >= HEALTHY_AFTER_MS
     // A request that the nodes refuse never comes back as an error of Relay's.
-    const isRefused = end.code === 0 && flows === 0 && isRefusal(nodeError)
-    return { kind: 'failed', end, healthy, refusal: isRefused ? nodeError : undefined }
+    const message = end.code === 0 ? nodeError : REFUSALS.includes(end.code) ? end.details : ''
+    const refusal = handed === 0 && isRefusal(message) ? refusalOf(message) : undefined
+    return { kind: 'failed', end: reopen.signal.aborted ? HUNG : end, isHealthy, refusal }
   }
 
-  #request(): FlowsRequest {
-    const since = this.#receiver.positions.resumeFrom(OVERLAP_SECONDS) ?? timeOf(this.#sinceMs)
-    const { untilMs } = this.#options
-    if (untilMs !== undefined) return { follow: false, since, until: timeOf(untilMs) }
-    return { follow: true, since, number: 1 }
-  }
-
-  /** Says when the server is there and when it is not: an open stream alone proves nothing. */
-  async #watch(to: FlowPort, signal: AbortSignal): Promise<void> {
-    const { statusEveryMs = STATUS_EVERY_MS, statusDeadlineMs = STATUS_DEADLINE_MS } = this.#options
-    let known = { connected: 0, unavailable: 0 }
-    let timeouts = 0
-    while (!signal.aborted && this.#client !== undefined) {
-      const handed = this.#receiver.handed
-      const answer = await this.#client.serverStatus(statusDeadlineMs, signal)
-      if (signal.aborted) return
-      const isTimeout = 'code' in answer && answer.code === DEADLINE_EXCEEDED
-      // One node that hangs keeps the answer back; the others are read all the same.
-      const isReading = isTimeout && known.connected > 0 && this.#receiver.handed > handed
-      timeouts = isTimeout && !isReading ? timeouts + 1 : 0
-      if (timeouts >= HUNG_AFTER) {
-        this.#hung.abort()
-        timeouts = 0
-      }
-      if (!('code' in answer)) known = answer
-      if ('code' in answer && !isReading) {
-        to.notice({ kind: 'interrupted', reason: reasonOf(answer), retryInMs: STATUS_RETRY_MS })
-        await pause(STATUS_RETRY_MS, signal)
-        continue
-      }
-      const { connected: nodes, unavailable } = known
-      if (!this.#isStreamDown) to.notice({ kind: 'connected', nodes, unavailable })
-      await pause(nodes > 0 && !this.#isStreamDown ? statusEveryMs : STATUS_RETRY_MS, signal)
+  /**
+   * Nodes that were not read that far are read from where they were, beside the stream; those that are
+   * away once they speak.
+   */
+  #startsAt(): number {
+    if (this.paced) return this.#sinceMs
+    const fromMs = this.#resumeFromMs()
+    for (const node of this.#nodes()) {
+      if (!node.isAway && node.readToMs < fromMs) this.#backfill.add(gapOf(node, fromMs))
     }
+    return fromMs
+  }
+
+  #resumeFromMs(): number {
+    const { agent } = this.#options
+    if (agent === undefined) return this.#book.resumeFromMs(OVERLAP_MS) ?? this.#sinceMs
+    const node = this.#book.known(agent)
+    if (node === undefined) return this.#sinceMs
+    return Math.max(this.#sinceMs, Math.floor(node.readToMs - AGENT_OVERLAP_MS))
+  }
+
+  #nodes() {
+    const { agent } = this.#options
+    return agent === undefined ? this.#book.entries() : []
+  }
+
+  #request(fromMs: number): FlowsRequest {
+    const { filter, untilMs } = this.#options
+    const request = { ...filter.request(), since: timestampOf(fromMs) }
+    if (untilMs !== undefined) return { ...request, until: timestampOf(untilMs) }
+    return { ...request, follow: true, number: 1 }
   }
 }
 
-const NODE_ERROR = 4
-/** `grpc.status`. */
-const DEADLINE_EXCEEDED = 4
 const HUNG: CallEnd = { code: DEADLINE_EXCEEDED, details: '' }
 
+/** `grpc.status` with which an agent, asked directly, refuses: INVALID_ARGUMENT, and UNKNOWN. */
+const REFUSALS: readonly number[] = [2, 3]
+
 type StreamOutcome =
-  | { readonly kind: 'scheduled' }
+  | { readonly kind: 'reopen'; readonly reason: string }
   | { readonly kind: 'finished' }
   | {
       readonly kind: 'failed'
       readonly end: CallEnd
-      readonly healthy: boolean
+      readonly isHealthy: boolean
       readonly refusal: string | undefined
     }
 
 /** Texts that agents send for a request that they will never take; any other error is the network's. */
-function isRefusal(message: string | undefined): boolean {
-  return message !== undefined && /fieldmask|invalid|filter|regular expression/i.test(message)
+function isRefusal(message: string): boolean {
+  return /fieldmask|field mask|invalid|filter|regular expression|regexp/i.test(message)
 }
 
-function timeOf(ms: number): FlowTime {
-  const seconds = Math.floor(ms / 1_000)
-  return { seconds, nanos: Math.round((ms - seconds * 1_000) * 1e6) }
-}
-
-/** An abort cuts the wait short; the caller's loop then ends. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {})
+function refusalOf(message: string): string {
+  const what = /mask/i.test(message) ? "the source's filter.fields" : "the source's filter"
+  return `Cannot read with ${what}: the nodes refuse it: ${message}`
 }

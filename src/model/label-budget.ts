@@ -1,5 +1,5 @@
 /** What a value becomes that came after its label's budget was spent. */
-const OTHER = 'other'
+export const OTHER = 'other'
 const VALUE_MAX = 128
 /** C0, DEL and C1: a label is read in terminals and pages. */
 const CONTROL = /\p{Cc}/gu

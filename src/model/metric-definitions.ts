@@ -6,6 +6,16 @@ export interface MetricDefinition {
   readonly help: string
   /** Upper bounds of a histogram, in the metric's unit. */
   readonly buckets?: readonly number[]
+  /** Has `cluster` as its first label where the sources are of more than one cluster. */
+  readonly ofCluster?: true
+}
+
+/** Names of a metric's labels, in order. `withCluster`: there is more than one source cluster. */
+export function labelNamesOf(
+  { labels, ofCluster }: MetricDefinition,
+  withCluster: boolean,
+): readonly string[] {
+  return withCluster && ofCluster === true ? ['cluster', ...labels] : labels
 }
 
 const API = ['api', 'namespace', 'version', 'operation'] as const
@@ -28,75 +38,86 @@ function define(
     : { name, type, labels, help }
 }
 
+/** The same, for what flows, calls and sources of one cluster count in. */
+function defineOfCluster(...args: Parameters<typeof define>): MetricDefinition {
+  return { ...define(...args), ofCluster: true }
+}
+
 /** Every metric that Weir exposes about traffic and about itself; Node's own process metrics aside. */
 export const METRICS = {
-  apiRequests: define(
+  apiRequests: defineOfCluster(
     'counter',
     'weir_api_requests_total',
     [...API, 'method', 'status_class', 'environment', 'confidence'],
     'API calls; without an API they count with empty labels.',
   ),
-  apiDuration: define(
+  apiDuration: defineOfCluster(
     'histogram',
     'weir_api_request_duration_seconds',
     [...API, 'method'],
     'Time from the request to the headers of its response.',
   ),
-  apiUnanswered: define(
+  apiUnanswered: defineOfCluster(
     'counter',
     'weir_api_unanswered_total',
     API,
     'API calls without an answer in their time; a subset of the requests.',
   ),
-  apiDenied: define(
+  apiDenied: defineOfCluster(
     'counter',
     'weir_api_denied_total',
     API,
     'API calls that a layer 7 policy denied; a subset of the requests.',
   ),
-  apiLimited: define(
+  apiLimited: defineOfCluster(
     'counter',
     'weir_api_limited_total',
     [...API, 'by'],
     'API calls that a rate limit refused, ours (weir) or another (other); a subset of the requests.',
   ),
-  flowsReceived: define(
+  flowsReceived: defineOfCluster(
     'counter',
     'weir_flows_received_total',
     ['source', 'type'],
     'Flows kept, after duplicates.',
   ),
-  flowsRejected: define(
+  flowsRejected: defineOfCluster(
     'counter',
     'weir_flows_rejected_total',
     ['source', 'reason'],
     'Messages that were not taken as flows.',
   ),
-  flowsLost: define(
+  flowsLost: defineOfCluster(
     'counter',
     'weir_flows_lost_total',
     ['source', 'node', 'reason'],
     'Events that Hubble says it lost before Weir could see them.',
   ),
-  sourceConnected: define(
+  sourceConnected: defineOfCluster(
     'gauge',
     'weir_source_connected',
     ['source'],
     '1 while the source answers with at least one connected node.',
   ),
-  sourceLag: define(
+  sourceLag: defineOfCluster(
     'gauge',
     'weir_source_lag_seconds',
     ['source', 'node'],
     'Age of the newest flow of a node when it arrived.',
   ),
-  sourceReopened: define(
+  sourceCoverage: defineOfCluster(
+    'gauge',
+    'weir_source_coverage_ratio',
+    ['source', 'node'],
+    'Share of what happened on a node in the last one to two minutes that was seen.',
+  ),
+  sourceReopened: defineOfCluster(
     'counter',
     'weir_source_reopened_total',
     ['source', 'reason'],
     'Streams that were opened again.',
   ),
-  sourceNodeStates: define(
+  sourceNodeStates: defineOfCluster(
     'counter',
     'weir_source_node_states_total',
     ['source', 'state'],
@@ -120,19 +141,19 @@ export const METRICS = {
     ['stage'],
     'in - out - ended - in flight: anything but 0 is a defect.',
   ),
-  networkDrops: define(
+  networkDrops: defineOfCluster(
     'counter',
     'weir_network_drops_total',
     ['reason', ...WORKLOADS],
     'Packets that the datapath dropped.',
   ),
-  dnsResponses: define(
+  dnsResponses: defineOfCluster(
     'counter',
     'weir_dns_responses_total',
     ['rcode', ...WORKLOADS],
     'DNS answers that the proxy saw; the source is who asked.',
   ),
-  tcpResets: define(
+  tcpResets: defineOfCluster(
     'counter',
     'weir_tcp_resets_total',
     [...WORKLOADS],
@@ -175,7 +196,7 @@ export const METRICS = {
     'counter',
     'weir_metric_label_overflow_total',
     ['label'],
-    'Updates whose label value was beyond its budget, counted as `other`.',
+    'Updates whose label value, or whose label set (`series`), was beyond its bound, counted as `other`.',
   ),
   evicted: define(
     'counter',

@@ -14,6 +14,28 @@ export interface Source extends Component {
   readonly paced: boolean
   /** Runs until the input ends or `signal` aborts. Rejects only where going on is pointless (a file that is not there). */
   run(to: FlowPort, signal: AbortSignal): Promise<void>
+  /** Node by node what was seen lately of what happened; nodes without anything are left out. */
+  coverage(): readonly NodeCoverage[]
+  /** What its bounds cost so far, by table: entries that left before their time, or found no room. */
+  evictions(): Readonly<Record<string, number>>
+}
+
+/** In flows, over the current minute and the one before it. `missed` is an upper bound where Hubble does not tell. */
+export interface NodeCoverage {
+  readonly node: string
+  readonly received: number
+  readonly missed: number
+}
+
+/** Which share of what happened was seen: 0 … 1, and 1 where nothing happened. */
+export function coverageRatio(nodes: Iterable<NodeCoverage>): number {
+  let received = 0
+  let missed = 0
+  for (const node of nodes) {
+    received += node.received
+    missed += node.missed
+  }
+  return missed === 0 ? 1 : received / (received + missed)
 }
 
 /** What a source hands its flows to. `view` is valid only inside the call. */
@@ -47,7 +69,8 @@ export type SourceNotice =
     }
   | {
       readonly kind: 'nodes'
-      readonly state: 'connected' | 'unavailable' | 'gone' | 'error' | 'unknown'
+      /** `silent`: nothing comes from it though it does not seem to be away. */
+      readonly state: 'connected' | 'unavailable' | 'gone' | 'error' | 'silent' | 'unknown'
       /** Nodes that it is about; `names` has the first few. */
       readonly count: number
       readonly names: readonly string[]

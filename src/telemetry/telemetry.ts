@@ -2,18 +2,18 @@ import type { Logger } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { describeError, type EnforceError } from '../errors.ts'
 import type { Finding } from '../model/finding.ts'
-import { FLOW_KIND_NAMES, type FlowView, timeMsOf } from '../model/flow-view.ts'
+import type { FlowView } from '../model/flow-view.ts'
 import { LabelBudget } from '../model/label-budget.ts'
 import type { Limit, LimitEffect, LimitState } from '../model/limit.ts'
-import { METRICS, type MetricDefinition } from '../model/metric-definitions.ts'
-import type { SourceNotice } from '../pipeline/contract.ts'
+import { MetricCells } from '../model/metric-cells.ts'
+import { labelNamesOf, METRICS, type MetricDefinition } from '../model/metric-definitions.ts'
+import { coverageRatio, type NodeCoverage, type SourceNotice } from '../pipeline/contract.ts'
 import type { Ledger } from '../pipeline/ledger.ts'
+import { SourceMetrics } from './source-metrics.ts'
 
 /** Nodes told apart in labels; Kubernetes is tested with 5,000. */
 const NODES_MAX = 5_000
 const APIS_MAX = 1_000
-/** A node that is silent for this long has no lag any more; it may have left the cluster. */
-const LAG_KEPT_MS = 10 * 60_000
 /** Different texts logged of one kind, of one source. */
 const TEXTS_LOGGED_MAX = 10
 const LIMIT_STATES: readonly LimitState[] = [
@@ -28,11 +28,18 @@ const PROBLEMS_LOGGED_MAX = 20
 /** More than the responder remembers: a limit beyond them may have its verdict counted twice. */
 const LIMITS_MAX = 10_000
 
+interface SourceCoverage {
+  readonly source: string
+  readonly nodes: readonly NodeCoverage[]
+}
+
 export interface TelemetryOptions {
   readonly log: Logger
   readonly version: string
   readonly nodeVersion: string
   readonly configHash: string
+  /** The cluster of each source, by their names. Metrics tell it where there is more than one. */
+  readonly sourceClusters?: ReadonlyMap<string, string>
   readonly now: () => number
 }
 
@@ -41,15 +48,15 @@ export interface TelemetryOptions {
  * cannot drift apart. Labels take few values; identities go to the log line. No function throws.
  */
 export class Telemetry {
-  readonly registry = new Registry()
+  /** Of what is updated for every flow or call; the rooms put theirs in as well. */
+  readonly cells = new MetricCells()
   readonly log: Logger
-  readonly #options: TelemetryOptions
-  readonly #lag = new Map<string, { source: string; node: string; atMs: number; seconds: number }>()
+  readonly #registry = new Registry()
+  readonly #clusters: ReadonlyMap<string, string>
+  readonly #withCluster: boolean
   readonly #apis = new LabelBudget(APIS_MAX, () => this.labelOverflow('api'))
   readonly #nodes = new LabelBudget(NODES_MAX, () => this.labelOverflow('node'))
-  readonly #flowsReceived: Counter
-  readonly #flowsRejected: Counter
-  readonly #flowsLost: Counter
+  readonly #sources: SourceMetrics
   readonly #sourceConnected: Gauge
   readonly #sourceReopened: Counter
   readonly #sourceNodeStates: Counter
@@ -69,12 +76,18 @@ export class Telemetry {
   readonly #evidence = new Map<string, Limit['evidence']>()
 
   constructor(options: TelemetryOptions) {
-    this.#options = options
     this.log = options.log
-    collectDefaultMetrics({ register: this.registry })
-    this.#flowsReceived = this.#counter(METRICS.flowsReceived)
-    this.#flowsRejected = this.#counter(METRICS.flowsRejected)
-    this.#flowsLost = this.#counter(METRICS.flowsLost)
+    this.#clusters = options.sourceClusters ?? new Map()
+    this.#withCluster = new Set(this.#clusters.values()).size > 1
+    this.#sources = new SourceMetrics(this.cells, {
+      withCluster: this.#withCluster,
+      labelsOf: (source) => Object.values(this.#labelsOf(source)),
+      nodeOf: (node) => this.#nodes.valueOf(node),
+      nodesMax: NODES_MAX,
+      onFull: () => this.labelOverflow('series'),
+      now: options.now,
+    })
+    collectDefaultMetrics({ register: this.#registry })
     this.#sourceConnected = this.#gauge(METRICS.sourceConnected)
     this.#sourceReopened = this.#counter(METRICS.sourceReopened)
     this.#sourceNodeStates = this.#counter(METRICS.sourceNodeStates)
@@ -85,37 +98,21 @@ export class Telemetry {
     this.#limitEffect = this.#counter(METRICS.limitEffect)
     this.#limitRequests = this.#counter(METRICS.limitRequests)
     this.#labelOverflow = this.#counter(METRICS.labelOverflow)
-    this.#gauge(METRICS.sourceLag, (gauge) => {
-      gauge.reset()
-      this.#forgetSilentNodes()
-      for (const { source, node, seconds } of this.#lag.values())
-        gauge.set({ source, node }, seconds)
-    })
     const build = { version: options.version, node: options.nodeVersion }
     this.#gauge(METRICS.buildInfo).set(build, 1)
     this.#gauge(METRICS.configInfo).set({ hash: options.configHash }, 1)
   }
 
-  /** A flow that a source kept: its kind, and of a live source how old it was. */
-  flowReceived(source: string, view: FlowView, isLive: boolean): void {
-    this.#flowsReceived.inc({ source, type: FLOW_KIND_NAMES[view.kind] })
-    if (!isLive) return
-    const node = view.nodeName()
-    const key = `${source}\n${node}`
-    const nowMs = this.#options.now()
-    let lag = this.#lag.get(key)
-    if (lag === undefined) {
-      if (this.#lag.size >= NODES_MAX) return
-      lag = { source, node: this.#nodes.valueOf(node), atMs: 0, seconds: 0 }
-      this.#lag.set(key, lag)
-    }
-    lag.atMs = nowMs
-    lag.seconds = Math.max(0, (nowMs - timeMsOf(view)) / 1_000)
+  /** All metrics of Weir, in the text format of Prometheus. */
+  async metrics(): Promise<{ readonly contentType: string; readonly body: string }> {
+    this.#sources.forgetSilentNodes()
+    const body = `${await this.#registry.metrics()}\n${await this.cells.metrics()}`
+    return { contentType: this.#registry.contentType, body }
   }
 
-  #forgetSilentNodes(): void {
-    const sinceMs = this.#options.now() - LAG_KEPT_MS
-    for (const [key, { atMs }] of this.#lag) if (atMs < sinceMs) this.#lag.delete(key)
+  /** A flow that a source kept: its kind, and of a live source how old it was. */
+  flowReceived(source: string, view: FlowView, isLive: boolean): void {
+    this.#sources.received(source, view, isLive)
   }
 
   sourceNotice(source: string, notice: SourceNotice): void {
@@ -125,7 +122,7 @@ export class Telemetry {
           this.#sourceAway(source, 'no node is connected')
           return
         }
-        this.#sourceConnected.set({ source }, 1)
+        this.#sourceConnected.set(this.#labelsOf(source), 1)
         if (this.#away.delete(source)) {
           this.log.info({ source, nodes: notice.nodes }, 'Source is back')
         }
@@ -139,21 +136,18 @@ export class Telemetry {
         }
         return
       case 'reopened':
-        this.#sourceReopened.inc({ source, reason: notice.reason })
+        this.#sourceReopened.inc({ ...this.#labelsOf(source), reason: notice.reason })
         if (notice.reason === 'schedule') this.#nodeStates.delete(source)
         return
       case 'rejected':
-        this.#flowsRejected.inc({ source, reason: notice.reason }, notice.count)
+        this.#sources.rejected(source, notice.reason, notice.count)
         return
       case 'lost':
-        this.#flowsLost.inc(
-          { source, node: this.#nodes.valueOf(notice.node), reason: notice.reason },
-          notice.count,
-        )
+        this.#sources.lost(source, notice.node, notice.reason, notice.count)
         return
       case 'nodes': {
         const { state, count, names, message } = notice
-        this.#sourceNodeStates.inc({ source, state }, count)
+        this.#sourceNodeStates.inc({ ...this.#labelsOf(source), state }, count)
         const text = `${state} ${names.join()} ${message}`
         if (state !== 'connected' && isNew(this.#nodeStates, source, text)) {
           this.log.warn({ source, state, count, names, message }, 'Nodes changed')
@@ -165,9 +159,15 @@ export class Telemetry {
     }
   }
 
+  /** The labels that tell a source, in order. */
+  #labelsOf(source: string): Record<string, string> {
+    if (!this.#withCluster) return { source }
+    return { cluster: this.#clusters.get(source) ?? '', source }
+  }
+
   /** One line when it goes, and one for each new reason; the retries are in the counters. */
   #sourceAway(source: string, reason: string): void {
-    this.#sourceConnected.set({ source }, 0)
+    this.#sourceConnected.set(this.#labelsOf(source), 0)
     if (isNew(this.#away, source, reason)) {
       this.log.warn({ source, reason }, 'Source is away, trying again')
     }
@@ -245,7 +245,17 @@ export class Telemetry {
     readonly apis: () => number
     /** What full tables cost, by table. */
     readonly evictions: () => Readonly<Record<string, number>>
+    readonly coverage: () => readonly SourceCoverage[]
   }): void {
+    this.#gauge(METRICS.sourceCoverage, (gauge) => {
+      gauge.reset()
+      for (const { source, nodes } of sources.coverage()) {
+        for (const of of nodes) {
+          const labels = { ...this.#labelsOf(source), node: this.#nodes.valueOf(of.node) }
+          gauge.set(labels, coverageRatio([of]))
+        }
+      }
+    })
     this.#counter(METRICS.pipelineItems, (counter) => {
       counter.reset()
       for (const { stage, in: taken, out, ended } of sources.ledger.accounts()) {
@@ -296,25 +306,22 @@ export class Telemetry {
   }
 
   #counter(definition: MetricDefinition, collect?: (counter: Counter) => void): Counter {
-    const { name, help, labels } = definition
-    return new Counter({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [this.registry],
-      ...(collect === undefined ? {} : { collect: collecting(collect) }),
-    })
+    return new Counter(this.#configurationOf(definition, collect))
   }
 
   #gauge(definition: MetricDefinition, collect?: (gauge: Gauge) => void): Gauge {
-    const { name, help, labels } = definition
-    return new Gauge({
+    return new Gauge(this.#configurationOf(definition, collect))
+  }
+
+  #configurationOf<T>(definition: MetricDefinition, collect?: (metric: T) => void) {
+    const { name, help } = definition
+    return {
       name,
       help,
-      labelNames: [...labels],
-      registers: [this.registry],
+      labelNames: [...labelNamesOf(definition, this.#withCluster)],
+      registers: [this.#registry],
       ...(collect === undefined ? {} : { collect: collecting(collect) }),
-    })
+    }
   }
 }
 

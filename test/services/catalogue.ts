@@ -75,7 +75,8 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function hashOfFolder(folder: string): string {
+/** Of its Go sources: eight hex digits. */
+export function hashOfFolder(folder: string): string {
   const hash = createHash('sha256')
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   for (const file of files.filter((name) => /\.(?:go|mod|sum)$/.test(name)).sort()) {

@@ -1,22 +1,13 @@
-import { spawn } from 'node:child_process'
-import { text } from 'node:stream/consumers'
 import type { AccessLogRecord } from './access-log.ts'
 import { binaryOf } from './catalogue.ts'
+import { type Certificates, type ClientTls, RELAY_SERVER_NAME } from './certificates.ts'
 import { type Child, spawnChild, untilReady } from './child.ts'
 import { freePort } from './free-port.ts'
-import { isObject, type JsonObject, parseObject, textAt } from './json-object.ts'
+import { runHubble, serverArgs } from './hubble-cli.ts'
+import type { HubbleNodeCommand, HubblePeer } from './hubble-node-command.ts'
+import { isObject, type JsonObject, objectAt, parseObject, textAt } from './json-object.ts'
 
 const READY_MS = 15_000
-const HUBBLE_COMMAND_MS = 60_000
-
-/** A node as Hubble's peer service tells of it. */
-interface HubblePeer {
-  readonly name: string
-  /** host:port */
-  readonly address: string
-  /** Set: Relay is to speak TLS to it and to expect this name. */
-  readonly serverName?: string
-}
 
 export interface HubbleNodeOptions {
   readonly name: string
@@ -30,40 +21,8 @@ export interface HubbleNodeOptions {
   readonly redactQuery?: boolean
   /** All that its peer service lists. Default: the node itself. */
   readonly peers?: readonly HubblePeer[]
-}
-
-/** What the node does on command. `lossy`: a full queue drops, as in an agent, instead of waiting. */
-type HubbleNodeCommand =
-  | { do: 'records'; records: readonly AccessLogRecord[]; lossy?: boolean }
-  /** `flow.Flow` in protojson; absent time, uuid and node_name are filled in. */
-  | { do: 'flows'; flows: readonly object[]; lossy?: boolean }
-  /** `flow.LostEvent` in protojson. HUBBLE_RING_BUFFER counts as one each; Hubble sums them up. */
-  | { do: 'lost'; lost: readonly object[] }
-  /** Events that the kernel's buffer lost. */
-  | { do: 'perfLost'; count: number; cpu?: number }
-  /** Slots that no client of GetFlows sees. */
-  | { do: 'filler'; n: number }
-  /** `n` flows, `rate` a second (absent: at once). http: requests and responses in turn. */
-  | { do: 'generate'; n: number; rate?: number; kind: 'http' | 'l4'; lossy?: boolean }
-  /** What Cilium knows of addresses (keys: IP; IP:PORT). A workload only of the node's own pods. */
-  | {
-      do: 'names'
-      pods?: Readonly<Record<string, HubblePod>>
-      services?: Readonly<Record<string, { namespace: string; name: string }>>
-    }
-  | {
-      do: 'peers'
-      deleted?: readonly HubblePeer[]
-      added?: readonly HubblePeer[]
-      updated?: readonly HubblePeer[]
-    }
-  | { do: 'stopServer' | 'startServer' }
-
-interface HubblePod {
-  readonly namespace: string
-  readonly pod: string
-  readonly identity?: number
-  readonly workload?: { readonly kind: string; readonly name: string }
+  /** Set: it speaks TLS, and announces itself so. `mutual` (default): clients must show theirs. */
+  readonly tls?: { readonly certificates: Certificates; readonly mutual?: boolean }
 }
 
 /** Hubble on one node. What was fed can be read when the promise resolves. */
@@ -71,6 +30,8 @@ export interface HubbleNode {
   readonly name: string
   /** host:port of Observer and Peer; the same after a restart. */
   readonly address: string
+  /** As another node's peer service is to tell of it. */
+  readonly peer: HubblePeer
   /** Of the process that runs now: to freeze it with SIGSTOP. */
   readonly pid: number
   /** Access-log records, through Cilium's own parser. */
@@ -91,11 +52,12 @@ export interface HubbleNode {
 
 export async function startHubbleNode(options: HubbleNodeOptions): Promise<HubbleNode> {
   let running = await startProcess(options, '127.0.0.1:0')
-  const { name, address } = running
+  const { peer } = running
   const command = (what: HubbleNodeCommand): Promise<void> => running.command(what)
   return {
-    name,
-    address,
+    name: peer.name,
+    address: peer.address,
+    peer,
     get pid() {
       return running.child.pid
     },
@@ -108,15 +70,14 @@ export async function startHubbleNode(options: HubbleNodeOptions): Promise<Hubbl
     stop: () => running.child.stop(),
     async restart() {
       await running.child.kill()
-      running = await startProcess(options, address)
+      running = await startProcess(options, peer.address)
     },
   }
 }
 
 interface NodeProcess {
   readonly child: Child
-  readonly name: string
-  readonly address: string
+  readonly peer: HubblePeer
   command(command: HubbleNodeCommand): Promise<void>
 }
 
@@ -132,6 +93,7 @@ async function startProcess(options: HubbleNodeOptions, address: string): Promis
       `-peerless=${options.peers !== undefined}`,
       `-redact-query=${options.redactQuery ?? false}`,
       `-parent-pid=${process.pid}`,
+      ...nodeTlsArgs(options.tls),
     ],
   })
   let hello: JsonObject | undefined
@@ -161,12 +123,24 @@ async function startProcess(options: HubbleNodeOptions, address: string): Promis
     throw new Error(`Cannot do "${what.do}" on node ${options.name}: ${error}`)
   }
   if (options.peers !== undefined) await command({ do: 'peers', added: options.peers })
+  const peer = objectAt(hello ?? {}, 'peer')
+  const serverName = textAt(peer, 'serverName')
   return {
     child,
-    name: textAt(hello ?? {}, 'name'),
-    address: textAt(hello ?? {}, 'address'),
+    peer: {
+      name: textAt(peer, 'name'),
+      address: textAt(peer, 'address'),
+      ...(serverName === '' ? {} : { serverName }),
+    },
     command,
   }
+}
+
+function nodeTlsArgs(tls: HubbleNodeOptions['tls']): string[] {
+  if (tls === undefined) return []
+  const { ca, node } = tls.certificates
+  const server = [`-tls-cert=${node.cert}`, `-tls-key=${node.key}`]
+  return tls.mutual === false ? server : [...server, `-tls-client-ca=${ca}`]
 }
 
 export interface RelayOptions {
@@ -179,6 +153,14 @@ export interface RelayOptions {
   /** How long the last flows before a pause wait to be sorted. Default 100ms (upstream 1s). */
   readonly sortBufferDrainTimeout?: string
   readonly sortBufferLengthMax?: number
+  /**
+   * Set: it speaks mutual TLS to the nodes, and to its clients as told. Cilium's own default is
+   * plaintext to clients. Default: plaintext on both sides.
+   */
+  readonly tls?: {
+    readonly certificates: Certificates
+    readonly clients: 'plaintext' | 'tls' | 'mutual'
+  }
   /** Further flags of `hubble-relay serve`. */
   readonly args?: readonly string[]
 }
@@ -186,6 +168,8 @@ export interface RelayOptions {
 /** Hubble Relay, unchanged; its address stays the same. */
 export interface HubbleRelay {
   readonly address: string
+  /** Of the process that runs now. */
+  readonly pid: number
   /** SIGKILL. */
   kill(): Promise<void>
   /** A new process at the same address, whether the old one still runs or not. */
@@ -195,19 +179,24 @@ export interface HubbleRelay {
 
 export async function startRelay(options: RelayOptions): Promise<HubbleRelay> {
   const address = `127.0.0.1:${await freePort()}`
+  const hasTls = options.tls !== undefined && options.tls.clients !== 'plaintext'
+  const tls = hasTls ? options.tls.certificates.clientOf(RELAY_SERVER_NAME) : undefined
   const start = async (): Promise<Child> => {
     const child = spawnChild({
       command: binaryOf('hubble', 'hubble-relay'),
       args: await relayArgs(address, options),
     })
     const nodes = options.nodes ?? 1
-    const isReady = async (): Promise<boolean> => (await reachedNodes(address)) >= nodes
+    const isReady = async (): Promise<boolean> => (await reachedNodes(address, tls)) >= nodes
     await untilReady('hubble-relay', child, isReady, READY_MS)
     return child
   }
   let child = await start()
   return {
     address,
+    get pid() {
+      return child.pid
+    },
     kill: () => child.kill(),
     stop: () => child.stop(),
     async restart() {
@@ -230,10 +219,23 @@ async function relayArgs(address: string, options: RelayOptions): Promise<string
   return [
     'serve',
     '--gops=false',
-    '--disable-client-tls',
-    '--disable-server-tls',
+    ...relayTlsArgs(options.tls),
     ...given.map(([name, value]) => `--${name}=${String(value)}`),
     ...(options.args ?? []),
+  ]
+}
+
+function relayTlsArgs(tls: RelayOptions['tls']): string[] {
+  if (tls === undefined) return ['--disable-client-tls', '--disable-server-tls']
+  const { ca, relay } = tls.certificates
+  return [
+    `--tls-hubble-server-ca-files=${ca}`,
+    `--tls-hubble-client-cert-file=${relay.cert}`,
+    `--tls-hubble-client-key-file=${relay.key}`,
+    ...(tls.clients === 'plaintext'
+      ? ['--disable-server-tls']
+      : [`--tls-relay-server-cert-file=${relay.cert}`, `--tls-relay-server-key-file=${relay.key}`]),
+    ...(tls.clients === 'mutual' ? [`--tls-relay-client-ca-files=${ca}`] : []),
   ]
 }
 
@@ -241,8 +243,8 @@ async function relayArgs(address: string, options: RelayOptions): Promise<string
  * How many nodes Relay has reached. Their state does not tell (it is CONNECTED before anybody
  * dialled), their uptime does; Relay's health lags behind by 5 s.
  */
-async function reachedNodes(address: string): Promise<number> {
-  const out = await runHubble(['list', 'nodes', '--server', address, '-o', 'json'])
+async function reachedNodes(address: string, tls: ClientTls | undefined): Promise<number> {
+  const out = await runHubble(['list', 'nodes', ...serverArgs(address, tls), '-o', 'json'])
   const nodes: unknown = JSON.parse(out.stdout)
   if (!Array.isArray(nodes)) return 0
   return nodes.filter(isObject).filter((node) => textAt(node, 'uptime_ns') !== '').length
@@ -263,9 +265,13 @@ export interface Observed {
  * counts fillers too, of which one stands behind each batch that was fed.
  * @throws {Error} if it fails or takes longer than a minute.
  */
-export async function hubbleObserve(address: string, args: readonly string[]): Promise<Observed> {
-  const server = ['--server', address, '-o', 'jsonpb']
-  const { stdout, stderr } = await runHubble(['observe', ...server, ...args])
+export async function hubbleObserve(
+  address: string,
+  args: readonly string[],
+  tls?: ClientTls,
+): Promise<Observed> {
+  const server = serverArgs(address, tls)
+  const { stdout, stderr } = await runHubble(['observe', ...server, '-o', 'jsonpb', ...args])
   const lines = stdout.split('\n').filter((line) => line !== '')
   const messages = lines.map(parseObject)
   return {
@@ -273,20 +279,4 @@ export async function hubbleObserve(address: string, args: readonly string[]): P
     lostEvents: messages.map((message) => message['lost_events']).filter(isObject),
     stderr,
   }
-}
-
-/** Runs the `hubble` command without anybody's configuration. @throws {Error} if it fails. */
-async function runHubble(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
-  const child = spawn(binaryOf('hubble', 'hubble'), [...args, '--config', '/dev/null'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: HUBBLE_COMMAND_MS,
-    killSignal: 'SIGKILL',
-  })
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  if (code !== 0) throw new Error(`Cannot run hubble ${args.join(' ')}: ${stderr.trim()}`)
-  return { stdout, stderr }
 }

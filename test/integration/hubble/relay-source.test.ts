@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { copyFileSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import * as grpc from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { connectHubble, type TlsOptions } from '../../../src/hubble/channel.ts'
+import { type ChannelOptions, connectHubble } from '../../../src/hubble/channel.ts'
+import { compileFlowFilter } from '../../../src/hubble/flow-filter.ts'
 import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
 import { observerService } from '../../../src/hubble/proto.ts'
 import { createRelaySource, type RelayOptions } from '../../../src/hubble/relay-source.ts'
@@ -11,6 +10,7 @@ import { EndpointTable } from '../../../src/model/endpoint.ts'
 import type { SourceNotice } from '../../../src/pipeline/contract.ts'
 import { directoryOf } from '../../fixtures/directory.ts'
 import { httpRequest } from '../../fixtures/hubble-flows.ts'
+import { makeCertificates, RELAY_SERVER_NAME } from '../../services/certificates.ts'
 
 type GetFlowsCall = grpc.ServerWritableStream<Record<string, unknown>, unknown>
 type Script = (call: GetFlowsCall, attempt: number) => void
@@ -63,14 +63,16 @@ async function startRelay({
 /** Runs a source until it handed `flowsWanted` flows on, or saw a notice that `enough` takes. */
 async function read(
   address: string,
-  options: Partial<RelayOptions> & { tls?: TlsOptions } = {},
+  options: Partial<RelayOptions> & ChannelOptions = {},
   flowsWanted = 1,
   enough: (notice: SourceNotice) => boolean = () => false,
 ) {
-  const { tls, ...rest } = options
+  const { tls, transport, ...rest } = options
   const source = createRelaySource({
     name: 'relay',
-    connect: () => connectHubble(address, tls),
+    cluster: 'default',
+    connect: () => connectHubble(address, { tls, transport }),
+    filter: compileFlowFilter({}),
     endpoints: new EndpointTable(),
     sinceMs: T,
     backoffMs: () => 5,
@@ -131,7 +133,7 @@ describe('a stream', () => {
     })
     const { flows, notices } = await read(relay.address, {}, 2)
     expect(flows).toEqual(['a', 'b'])
-    expect(requests[1]?.since?.seconds).toBe(T / 1_000 + 58)
+    expect(requests[1]?.since?.seconds).toBe(T / 1_000 + 57)
     expect(notices).toContainEqual({ kind: 'rejected', reason: 'duplicate', count: 1 })
     expect(notices).toContainEqual({ kind: 'reopened', reason: 'interrupted' })
   })
@@ -212,7 +214,7 @@ describe('a stream', () => {
     const relay = await startRelay({
       getFlows: (call, attempt) => void call.write(flow(`f${attempt}`, T + attempt * 1_000)),
     })
-    const { flows, notices } = await read(relay.address, { reopenAfterMs: 60 }, 3)
+    const { flows, notices } = await read(relay.address, { reopenAfterMs: 300 }, 3)
     expect(flows).toEqual(['f1', 'f2', 'f3'])
     expect(notices.filter((n) => n.kind === 'reopened' && n.reason === 'schedule')).toHaveLength(2)
     expect(notices.filter((n) => n.kind === 'interrupted')).toEqual([])
@@ -241,7 +243,9 @@ describe('a stream', () => {
       },
     })
     const { notices } = await read(relay.address, {}, 1, (n) => n.kind === 'refused')
-    expect(notices).toContainEqual({ kind: 'refused', reason: message })
+    const reason = `Cannot read with the source's filter.fields: the nodes refuse it: ${message}`
+    expect(notices).toContainEqual({ kind: 'refused', reason })
+    await expect(read(relay.address, { untilMs: T })).rejects.toThrow(reason)
   })
 })
 
@@ -279,15 +283,14 @@ describe('a relay that is not there', () => {
 
 describe('TLS', () => {
   it('checks the name that it is told to, and brings its client certificate', async () => {
-    const files = makeCertificates()
+    const files = makeCertificates(directoryOf({}))
     const credentials = grpc.ServerCredentials.createSsl(
       readFileSync(files.ca),
-      [{ cert_chain: readFileSync(files.cert), private_key: readFileSync(files.key) }],
+      [{ cert_chain: readFileSync(files.relay.cert), private_key: readFileSync(files.relay.key) }],
       true,
     )
     const relay = await startRelay({ credentials, getFlows: (call) => void call.write(flow('a')) })
-    const { ca, cert, key } = files
-    const serverName = 'ui.hubble-relay.cilium.io'
+    const { ca, cert, key, serverName } = files.clientOf(RELAY_SERVER_NAME)
     expect((await read(relay.address, { tls: { ca, cert, key, serverName } })).flows).toEqual(['a'])
     const isAway = (n: SourceNotice) => n.kind === 'interrupted'
     const nameless = await read(relay.address, { tls: { ca, cert, key } }, 1, isAway)
@@ -297,13 +300,13 @@ describe('TLS', () => {
   })
 
   it('takes up certificates that were renewed while the old ones failed', async () => {
-    const { ca, ...files } = makeCertificates()
+    const { ca, relay: pair } = makeCertificates(directoryOf({}))
     const credentials = grpc.ServerCredentials.createSsl(null, [
-      { cert_chain: readFileSync(files.cert), private_key: readFileSync(files.key) },
+      { cert_chain: readFileSync(pair.cert), private_key: readFileSync(pair.key) },
     ])
     const relay = await startRelay({ credentials, getFlows: (call) => void call.write(flow('a')) })
-    const other = makeCertificates()
-    const tls = { ca: other.ca, serverName: 'ui.hubble-relay.cilium.io' }
+    const other = makeCertificates(directoryOf({}))
+    const tls = { ca: other.ca, serverName: RELAY_SERVER_NAME }
     const renew = (n: SourceNotice) => {
       if (n.kind === 'interrupted') copyFileSync(ca, other.ca)
       return false
@@ -316,54 +319,3 @@ describe('TLS', () => {
     await expect(reading).rejects.toThrow('Cannot read the TLS file /not/there.pem')
   })
 })
-
-/** One authority, and one certificate for Relay's name that serves both sides. */
-function makeCertificates() {
-  const directory = directoryOf({})
-  const at = (name: string) => join(directory, name)
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  openssl(
-    'req',
-    '-x509',
-    ...newKey,
-    '-keyout',
-    at('ca.key'),
-    '-out',
-    at('ca.pem'),
-    '-days',
-    '2',
-    '-subj',
-    '/CN=test',
-  )
-  openssl(
-    'req',
-    ...newKey,
-    '-keyout',
-    at('key.pem'),
-    '-out',
-    at('csr.pem'),
-    '-subj',
-    '/CN=relay',
-    '-addext',
-    'subjectAltName=DNS:*.hubble-relay.cilium.io',
-  )
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    at('csr.pem'),
-    '-CA',
-    at('ca.pem'),
-    '-CAkey',
-    at('ca.key'),
-    '-CAcreateserial',
-    '-out',
-    at('cert.pem'),
-    '-days',
-    '2',
-    '-copy_extensions',
-    'copyall',
-  )
-  return { ca: at('ca.pem'), cert: at('cert.pem'), key: at('key.pem') }
-}

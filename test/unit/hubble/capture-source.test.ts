@@ -8,7 +8,8 @@ const LINE = JSON.stringify({ flow: { uuid: 'a', time: '2026-01-02T03:04:05Z', T
 
 function read(stdin: Readable, onNotice: (notice: SourceNotice) => void = () => {}) {
   const endpoints = new EndpointTable()
-  const source = createCaptureSource({ name: 'capture', paths: ['-'], stdin, endpoints })
+  const options = { name: 'capture', cluster: 'default', paths: ['-'] }
+  const source = createCaptureSource({ ...options, stdin, endpoints })
   const stop = new AbortController()
   const uuids: string[] = []
   const notices: SourceNotice[] = []

@@ -1,105 +1,104 @@
 import { describe, expect, it } from 'vitest'
 import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
+import { MessageView } from '../../../src/hubble/message-view.ts'
+import { NodeBook } from '../../../src/hubble/node-book.ts'
 import { Receiver, type ReceiverOptions } from '../../../src/hubble/receiver.ts'
+import { SeenFlows } from '../../../src/hubble/seen-flows.ts'
 import { EndpointTable } from '../../../src/model/endpoint.ts'
 import type { SourceNotice } from '../../../src/pipeline/contract.ts'
 import { httpRequest } from '../../fixtures/hubble-flows.ts'
 
 const T = 1_760_000_000_000
 
-function receive(
-  messages: readonly FlowsMessage[],
-  options: ReceiverOptions = {},
-  resuming = false,
-) {
-  const receiver = new Receiver(new EndpointTable(), options)
+function receiver(options: Partial<ReceiverOptions> = {}) {
+  const seen = new SeenFlows()
+  const book = new NodeBook(0)
+  const view = new MessageView(new EndpointTable(), 'default')
+  const made = new Receiver({ book, isNew: (flow) => seen.add(flow), now: () => T, ...options })
   const flows: string[] = []
   const notices: SourceNotice[] = []
   const port = {
-    flow: (view: { uuid(): string; nodeName(): string }) => {
-      flows.push(view.uuid() || view.nodeName())
+    flow: (flow: { uuid(): string; nodeName(): string }) => {
+      flows.push(flow.uuid() || flow.nodeName())
     },
-    notice: (notice: SourceNotice) => {
-      notices.push(notice)
-    },
+    notice: (notice: SourceNotice) => void notices.push(notice),
     ready: () => undefined,
   }
-  for (const message of messages) receiver.receive(message, port, resuming)
-  return { receiver, flows, notices }
+  const take = (...messages: readonly FlowsMessage[]) => {
+    for (const message of messages) {
+      view.move(message, message.flow ?? {})
+      made.flow(view, port)
+    }
+    return { flows, notices }
+  }
+  const lose = (node: string, source: number, count: number, resuming = false) => {
+    made.lost(node, { source, num_events_lost: count }, port, resuming)
+    return notices
+  }
+  return { receiver: made, book, port, flows, notices, take, lose }
 }
 
 describe('Receiver', () => {
   it('hands each flow on once, whatever is read again', () => {
     const one = httpRequest({ atMs: T, uuid: 'a' })
-    const { flows, notices } = receive([one, httpRequest({ atMs: T, uuid: 'b' }), one])
+    const { flows, notices } = receiver().take(one, httpRequest({ atMs: T, uuid: 'b' }), one)
     expect(flows).toEqual(['a', 'b'])
     expect(notices).toEqual([{ kind: 'rejected', reason: 'duplicate', count: 1 }])
   })
 
   it('tells flows without uuid apart by what they say', () => {
-    const { flows, notices } = receive([
+    const { flows, notices } = receiver().take(
       httpRequest({ atMs: T }),
       httpRequest({ atMs: T + 1 }),
       httpRequest({ atMs: T, clientPort: 9 }),
       httpRequest({ atMs: T }),
-    ])
+    )
     expect(flows).toHaveLength(3)
     expect(notices).toHaveLength(1)
   })
 
-  it('counts lost events by node and place, but not the mark of a ring that is too short', () => {
-    const lost = (source: number, count: number): FlowsMessage => ({
-      lost_events: { source, num_events_lost: count },
-      node_name: 'n',
-    })
-    expect(receive([lost(1, 5), lost(2, 7), lost(3, 2), lost(9, 1)]).notices).toEqual([
+  it('counts lost events by node and place', () => {
+    const { lose, book } = receiver()
+    lose('n', 1, 5)
+    lose('n', 2, 7)
+    lose('n', 3, 2)
+    expect(lose('n', 9, 1)).toEqual([
       { kind: 'lost', node: 'n', reason: 'perf_ring', count: 5 },
       { kind: 'lost', node: 'n', reason: 'events_queue', count: 7 },
       { kind: 'lost', node: 'n', reason: 'hubble_ring', count: 2 },
       { kind: 'lost', node: 'n', reason: 'unknown', count: 1 },
     ])
-    expect(receive([lost(3, 1)], {}, true).notices).toEqual([
+    expect(book.coverage()).toEqual([{ node: 'n', received: 0, missed: 15 }])
+  })
+
+  it('does not count the mark of a ring that is too short, each node has one a stream', () => {
+    const { lose, receiver: made, book } = receiver()
+    lose('a', 3, 1, true)
+    lose('b', 3, 1, true)
+    expect(lose('b', 3, 1, true)).toEqual([
       { kind: 'reopened', reason: 'since_not_covered' },
+      { kind: 'lost', node: 'b', reason: 'hubble_ring', count: 1 },
     ])
+    expect([...made.notCovered]).toEqual(['a', 'b'])
+    expect(book.coverage()).toEqual([{ node: 'b', received: 0, missed: 1 }])
   })
 
   it('keeps to its bounds, both inclusive', () => {
     const at = (ms: number) => httpRequest({ atMs: T + ms, uuid: String(ms) })
-    const { flows, notices } = receive([at(0), at(10), at(20), at(30)], {
-      sinceMs: T + 10,
-      untilMs: T + 20,
-    })
+    const bounded = receiver({ sinceMs: T + 10, untilMs: T + 20 })
+    const { flows, notices } = bounded.take(at(0), at(10), at(20), at(30))
     expect(flows).toEqual(['10', '20'])
     expect(notices).toHaveLength(2)
   })
 
-  it('resumes from the node that was read least far, unless it is far behind', () => {
-    const from = (node: string, ms: number) => httpRequest({ atMs: T + ms, node, uuid: node + ms })
-    const live = { now: () => T + 1_000_000 }
-    const { receiver } = receive([from('a', 5_000), from('b', 9_000), from('a', 4_000)], live)
-    expect(receiver.positions.resumeFrom(2)).toEqual({ seconds: T / 1_000 + 3, nanos: 0 })
-    const late = receive([from('a', 0), from('b', 600_000)], live)
-    expect(late.receiver.positions.resumeFrom(2)).toEqual({ seconds: T / 1_000 + 598, nanos: 0 })
-  })
-
-  it('a node whose clock is ahead moved the resume of all others into the future', () => {
-    const from = (node: string, ms: number) => httpRequest({ atMs: T + ms, node, uuid: node + ms })
-    const messages = [from('ahead', 3_600_000), from('right', 4_000)]
-    const { receiver } = receive(messages, { now: () => T + 5_000 })
-    expect(receiver.positions.resumeFrom(2)).toEqual({ seconds: T / 1_000 + 2, nanos: 0 })
-  })
-
-  it("every node's mark of a ring that is too short counted as a loss, but for the first", () => {
-    const lost = (node: string, count: number): FlowsMessage => ({
-      lost_events: { source: 3, num_events_lost: count },
-      node_name: node,
-    })
-    const flow = httpRequest({ atMs: T, uuid: 'a' })
-    const { notices } = receive([lost('a', 1), flow, lost('b', 1), lost('b', 1)], {}, true)
-    expect(notices).toEqual([
-      { kind: 'reopened', reason: 'since_not_covered' },
-      { kind: 'lost', node: 'b', reason: 'hubble_ring', count: 1 },
-    ])
+  it('asks again what was asked of the server: old ones overlook filters', () => {
+    const { take } = receiver({ accepts: (flow) => flow.httpMethod() === 'POST' })
+    const { flows, notices } = take(
+      httpRequest({ atMs: T, uuid: 'a' }),
+      httpRequest({ atMs: T, uuid: 'b', method: 'POST' }),
+    )
+    expect(flows).toEqual(['b'])
+    expect(notices).toEqual([{ kind: 'rejected', reason: 'filtered', count: 1 }])
   })
 
   it.each([
@@ -108,21 +107,25 @@ describe('Receiver', () => {
     { why: 'with nanoseconds that are none', time: { seconds: 1, nanos: -5 } },
   ])('counts a flow at a time that does not exist as malformed: $why', ({ time }) => {
     const { flow = {} } = httpRequest({ atMs: T })
-    const { flows, notices } = receive([{ flow: { ...flow, time } }])
+    const { flows, notices } = receiver().take({ flow: { ...flow, time } })
     expect([flows, notices]).toEqual([[], [{ kind: 'rejected', reason: 'malformed', count: 1 }]])
   })
 
   it('tells how many nodes a state is about, and the first few by name', () => {
     const names = Array.from({ length: 5_000 }, (_, i) => `node-${i}`)
-    const status = { state_change: 4, node_names: names, message: 'x'.repeat(1e6) }
-    const [notice] = receive([{ node_status: status }]).notices
-    expect(notice).toMatchObject({ kind: 'nodes', state: 'error', count: 5_000 })
-    expect(JSON.stringify(notice).length).toBeLessThan(1_000)
+    const { receiver: made, port, notices } = receiver()
+    made.status({ state_change: 4, node_names: names, message: 'x'.repeat(1e6) }, port)
+    expect(notices[0]).toMatchObject({ kind: 'nodes', state: 'error', count: 5_000 })
+    expect(JSON.stringify(notices[0]).length).toBeLessThan(1_000)
+    expect(made.failed.size).toBe(5_000)
   })
 
-  it('passes a message of an unknown kind over', () => {
-    expect(receive([{ node_name: 'n' }]).notices).toEqual([
-      { kind: 'rejected', reason: 'unsupported', count: 1 },
-    ])
+  it('a node in error is away until it speaks', () => {
+    const { receiver: made, port, book, take } = receiver()
+    take(httpRequest({ atMs: T, node: 'n', uuid: 'a' }))
+    made.status({ state_change: 4, node_names: ['n'], message: 'down' }, port)
+    expect(book.known('n')?.isAway).toBe(true)
+    take(httpRequest({ atMs: T, node: 'n', uuid: 'b' }))
+    expect(book.known('n')?.isAway).toBe(false)
   })
 })

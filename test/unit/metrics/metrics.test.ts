@@ -1,4 +1,3 @@
-import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { messageOfLine } from '../../../src/hubble/capture-source.ts'
 import { dropReasonName } from '../../../src/hubble/drop-reason.ts'
@@ -6,6 +5,7 @@ import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
 import { statusClassOf } from '../../../src/metrics/api-metrics.ts'
 import { createNetworkMetrics } from '../../../src/metrics/network-metrics.ts'
 import { LabelBudget } from '../../../src/model/label-budget.ts'
+import { MetricCells } from '../../../src/model/metric-cells.ts'
 import { viewer } from '../../fixtures/hubble-flows.ts'
 
 describe('LabelBudget', () => {
@@ -37,8 +37,8 @@ it.each([
 ])('status %s is %s', (status, name) => expect(statusClassOf(status)).toBe(name))
 
 it('counts drops, DNS answers and resets by workload', async () => {
-  const registry = new Registry()
-  const sink = createNetworkMetrics(registry, {
+  const cells = new MetricCells()
+  const sink = createNetworkMetrics(cells, {
     apisMax: 1,
     operationsMax: 1,
     workloadsMax: 10,
@@ -59,7 +59,7 @@ it('counts drops, DNS answers and resets by workload', async () => {
   for (const flow of flows) {
     sink.accept(show(messageOfLine(JSON.stringify({ flow })) as FlowsMessage))
   }
-  const text = await registry.metrics()
+  const text = await cells.metrics()
   const from = 'source_namespace="a",source_workload="w"'
   const world = 'destination_namespace="",destination_workload="reserved:world"'
   expect(text).toContain(`weir_network_drops_total{reason="POLICY_DENIED",${from},${world}} 1`)
@@ -71,9 +71,9 @@ it('counts drops, DNS answers and resets by workload', async () => {
 })
 
 it('texts of a capture reached labels unbounded, and with their control characters', async () => {
-  const registry = new Registry()
+  const cells = new MetricCells()
   const overflows: string[] = []
-  const sink = createNetworkMetrics(registry, {
+  const sink = createNetworkMetrics(cells, {
     apisMax: 1,
     operationsMax: 1,
     workloadsMax: 5,
@@ -89,7 +89,7 @@ it('texts of a capture reached labels unbounded, and with their control characte
       sink.accept(show(messageOfLine(JSON.stringify({ flow })) as FlowsMessage))
     }
   }
-  const text = await registry.metrics()
+  const text = await cells.metrics()
   expect(text).not.toMatch(/[^\P{Cc}\n]/u)
   expect(text.split('\n').length).toBeLessThan(2 * 300)
   expect(new Set(overflows)).toEqual(new Set(['namespace', 'workload', 'reason', 'rcode']))

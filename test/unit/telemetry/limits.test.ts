@@ -39,6 +39,7 @@ function start() {
     limits: () => limits,
     apis: () => 3,
     evictions: () => ({ calls: 2 }),
+    coverage: () => [],
   })
   const change = (changes: Partial<Limit>) => {
     const limit = { ...LIMIT, ...changes }
@@ -49,7 +50,7 @@ function start() {
     limits = []
   }
   const series = async (name: string) => {
-    const lines = (await telemetry.registry.metrics()).split('\n')
+    const lines = (await telemetry.metrics()).body.split('\n')
     return lines.filter((line) => line.startsWith(name) && !line.startsWith('#'))
   }
   return { telemetry, ledger, change, forget, series }

@@ -18,7 +18,7 @@ function start() {
     now: () => clock.ms,
   })
   const series = async (name: string) =>
-    (await telemetry.registry.metrics()).split('\n').filter((line) => line.startsWith(`${name}{`))
+    (await telemetry.metrics()).body.split('\n').filter((line) => line.startsWith(`${name}{`))
   return { telemetry, lines, clock, series }
 }
 

@@ -18,7 +18,8 @@ type command struct {
 	Flows   []json.RawMessage `json:"flows"`   // do: flows. flow.Flow in protojson
 	Lost    []json.RawMessage `json:"lost"`    // do: lost. flow.LostEvent in protojson
 
-	generator // do: generate; n also for filler; lossy also for records and flows
+	generator // do: generate; n also for filler and load, rate for load, lossy for records and flows
+	loader    // do: load
 
 	Count uint64 `json:"count"` // do: perfLost. Events that the kernel's buffer lost
 	CPU   int    `json:"cpu"`
@@ -29,7 +30,7 @@ type command struct {
 	peerChange // do: peers
 }
 
-// serveCommands runs the lines in order, but a generator runs beside those that follow it.
+// serveCommands runs the lines in order, but a generator or a load runs beside those that follow it.
 func serveCommands(n *node, input io.Reader, answers *answerer) {
 	reader := bufio.NewReaderSize(input, 1<<20)
 	for {
@@ -42,7 +43,7 @@ func serveCommands(n *node, input io.Reader, answers *answerer) {
 			answers.write(map[string]any{"id": c.ID, "error": "not a command: " + err.Error()})
 			continue
 		}
-		if c.Do == "generate" {
+		if c.Do == "generate" || c.Do == "load" {
 			go answer(n, c, answers)
 		} else {
 			answer(n, c, answers)
@@ -68,6 +69,8 @@ func run(n *node, c command) error {
 		return n.afterwards(n.feedLost(c.Lost))
 	case "generate":
 		return n.afterwards(n.generate(c.generator))
+	case "load":
+		return n.afterwards(n.load(c.loader, c.generator.Count, c.generator.Rate))
 	case "perfLost":
 		n.consumer.NotifyPerfEventLost(c.Count, c.CPU)
 		return n.afterwards(nil)

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -126,66 +125,4 @@ func (n *node) feedLost(raws []json.RawMessage) error {
 		n.put(time.Now(), readyMade, lost, false)
 	}
 	return nil
-}
-
-// generator makes Count flows, Rate a second (0: as fast as it goes). Kind http: requests and their
-// responses in turn, through the parser; l4: ready-made TCP flows.
-type generator struct {
-	Count int     `json:"n"`
-	Rate  float64 `json:"rate"`
-	Kind  string  `json:"kind"`
-	Lossy bool    `json:"lossy"`
-}
-
-func (n *node) generate(g generator) error {
-	if g.Kind != "http" && g.Kind != "l4" {
-		return fmt.Errorf("unknown kind %q: http or l4", g.Kind)
-	}
-	start := time.Now()
-	for i := range g.Count {
-		if g.Rate > 0 {
-			due := time.Duration(float64(i) / g.Rate * float64(time.Second))
-			if ahead := due - time.Since(start); ahead > time.Millisecond {
-				time.Sleep(ahead)
-			}
-		}
-		if g.Kind == "http" {
-			n.put(time.Now(), monitorAPI.MessageTypeAccessLog, generatedRecord(i), g.Lossy)
-		} else {
-			n.putFlow(generatedFlow(i), g.Lossy)
-		}
-	}
-	return nil
-}
-
-func generatedRecord(i int) accesslog.LogRecord {
-	call := i / 2
-	client := accesslog.EndpointInfo{ID: 1, IPv4: "10.0.0.1", Port: uint16(20000 + call%40000), Identity: 1001}
-	target := accesslog.EndpointInfo{ID: 2, IPv4: "10.0.0.2", Port: 8080, Identity: 1002}
-	record := accesslog.LogRecord{
-		Type: accesslog.TypeRequest, Timestamp: time.Now().Format(time.RFC3339Nano),
-		ObservationPoint: accesslog.Ingress, TransportProtocol: 6, Verdict: accesslog.VerdictForwarded,
-		SourceEndpoint: client, DestinationEndpoint: target,
-		HTTP: &accesslog.LogRecordHTTP{
-			Method: "GET", Protocol: "HTTP/1.1",
-			URL:     &url.URL{Scheme: "http", Host: "generated.test", Path: fmt.Sprintf("/items/%d", call)},
-			Headers: map[string][]string{"X-Request-Id": {fmt.Sprintf("generated-%d", call)}},
-		},
-	}
-	if i%2 == 1 {
-		record.Type, record.HTTP.Code = accesslog.TypeResponse, 200
-		record.SourceEndpoint, record.DestinationEndpoint = target, client
-	}
-	return record
-}
-
-func generatedFlow(i int) *flowpb.Flow {
-	return &flowpb.Flow{
-		Verdict: flowpb.Verdict_FORWARDED, Type: flowpb.FlowType_L3_L4, Summary: "TCP Flags: SYN",
-		IP: &flowpb.IP{Source: "10.0.0.1", Destination: "10.0.0.2", IpVersion: flowpb.IPVersion_IPv4},
-		L4: &flowpb.Layer4{Protocol: &flowpb.Layer4_TCP{TCP: &flowpb.TCP{
-			SourcePort: uint32(20000 + i%40000), DestinationPort: 8080, Flags: &flowpb.TCPFlags{SYN: true},
-		}}},
-		EventType: &flowpb.CiliumEventType{Type: monitorAPI.MessageTypeTrace},
-	}
 }

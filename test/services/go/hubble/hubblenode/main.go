@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	hubblePeer "github.com/cilium/cilium/pkg/hubble/peer"
 	nodeTypes "github.com/cilium/cilium/pkg/node/types"
 	"github.com/cilium/cilium/pkg/option"
 )
@@ -32,6 +33,9 @@ func main() {
 		queue     = flag.Int("queue", 1024, "slots of the queue before the parser")
 		peerless  = flag.Bool("peerless", false, "do not list this node itself as a peer")
 		redact    = flag.Bool("redact-query", false, "redact the query part of URLs")
+		tlsCert   = flag.String("tls-cert", "", "certificate of the gRPC server; set: it speaks TLS")
+		tlsKey    = flag.String("tls-key", "", "key of the certificate")
+		clientCA  = flag.String("tls-client-ca", "", "set: clients must show a certificate of this authority")
 		parentPID = flag.Int("parent-pid", 0, "end when this is not our parent any more")
 	)
 	flag.Parse()
@@ -42,19 +46,26 @@ func main() {
 	}
 	nodeTypes.SetName(*name)
 
-	node, err := newNode(log, nodeOptions{ring: *ring, queue: *queue, redactQuery: *redact})
+	node, err := newNode(log, nodeOptions{
+		ring: *ring, queue: *queue, redactQuery: *redact,
+		tls: tlsFiles{cert: *tlsCert, key: *tlsKey, clientCA: *clientCA},
+	})
 	if err != nil {
 		fail(err)
 	}
 	if err := node.startServer(*address); err != nil {
 		fail(err)
 	}
+	self := peer{Name: node.name, Address: node.address}
+	if *tlsCert != "" {
+		self.ServerName = hubblePeer.TLSServerName(*name, *cluster)
+	}
 	if !*peerless {
-		node.peers.apply(peerChange{Added: []peer{{Name: node.name, Address: node.address}}})
+		node.peers.apply(peerChange{Added: []peer{self}})
 	}
 
 	answers := &answerer{encoder: json.NewEncoder(os.Stdout)}
-	answers.write(map[string]any{"ready": true, "name": node.name, "address": node.address})
+	answers.write(map[string]any{"ready": true, "peer": self})
 	go serveCommands(node, os.Stdin, answers)
 	awaitEnd(*parentPID)
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/cilium/cilium/pkg/crypto/certloader"
 	"github.com/cilium/cilium/pkg/hubble/build"
 	"github.com/cilium/cilium/pkg/hubble/container"
 	"github.com/cilium/cilium/pkg/hubble/defaults"
@@ -35,6 +36,25 @@ type nodeOptions struct {
 	ring        int
 	queue       int
 	redactQuery bool
+	tls         tlsFiles
+}
+
+// tlsFiles are watched as in an agent, which looks every 5 s. No cert: plaintext.
+type tlsFiles struct{ cert, key, clientCA string }
+
+func (f tlsFiles) serverOption(log *slog.Logger) (serveroption.Option, error) {
+	if f.cert == "" {
+		return serveroption.WithInsecure(), nil
+	}
+	var clientCAs []string
+	if f.clientCA != "" {
+		clientCAs = []string{f.clientCA}
+	}
+	config, err := certloader.NewWatchedServerConfig(log, clientCAs, f.cert, f.key)
+	if err != nil {
+		return nil, err
+	}
+	return serveroption.WithServerTLS(config), nil
 }
 
 // node is the ring and what feeds it, which live as long as the process, and a gRPC server that can
@@ -43,6 +63,7 @@ type node struct {
 	name    string
 	address string
 	log     *slog.Logger
+	tls     serveroption.Option
 
 	observer *observer.LocalObserverServer
 	consumer monitorConsumer.MonitorConsumer
@@ -76,10 +97,15 @@ func newNode(log *slog.Logger, opts nodeOptions) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	tls, err := opts.tls.serverOption(log)
+	if err != nil {
+		return nil, err
+	}
 	go local.Start()
 	n := &node{
 		name:     nodeTypes.GetAbsoluteNodeName(),
 		log:      log,
+		tls:      tls,
 		observer: local,
 		consumer: monitor.NewConsumer(local, lostEventInterval),
 		names:    known,
@@ -106,7 +132,7 @@ func (n *node) startServer(address string) error {
 		serveroption.WithHealthService(),
 		serveroption.WithObserverService(n.observer),
 		serveroption.WithPeerService(n.peers),
-		serveroption.WithInsecure(),
+		n.tls,
 		serveroption.WithGRPCUnaryInterceptor(versionUnary),
 		serveroption.WithGRPCStreamInterceptor(versionStream),
 	)

@@ -10,7 +10,7 @@ import (
 type peer struct {
 	Name       string `json:"name"`
 	Address    string `json:"address"`
-	ServerName string `json:"serverName"`
+	ServerName string `json:"serverName,omitempty"`
 }
 
 // peerChange is told in this order: deleted, added, updated.
