@@ -1,65 +1,74 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { spawnChild } from '../test/services/child.ts'
 import { startHubbleNode, startRelay } from '../test/services/hubble.ts'
+import { type JsonObject, parseObject } from '../test/services/json-object.ts'
 
-/** Flows a second of each of two nodes, and for how long. */
-const RATE = Number(process.argv[2] ?? 2_000)
-const SECONDS = Number(process.argv[3] ?? 30)
-const FLOWS = 2 * RATE * SECONDS
+/**
+ * Two real rings make RATE flows a second together for SECONDS, behind a real Relay that is killed
+ * and started anew every EVERY seconds: `node bench/soak.ts RATE SECONDS EVERY`.
+ */
+const RATE = Number(process.argv[2] ?? 20_000)
+const SECONDS = Number(process.argv[3] ?? 60)
+const EVERY = Number(process.argv[4] ?? 30)
+const FLOWS_A_NODE = (RATE / 2) * SECONDS
+const DOWN_MS = 500
+const SETTLE_MS = 5_000
+const READY_MS = 15_000
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-const directory = mkdtempSync(join(tmpdir(), 'weir-soak-'))
-const node = { ringCapacity: 65_535, queueCapacity: 16_384 }
-const first = await startHubbleNode({ name: 'node-1', ...node })
-const second = await startHubbleNode({ name: 'node-2', ...node })
-await first.command({ do: 'peers', added: [{ name: 'node-2', address: second.address }] })
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const rings = { ringCapacity: 65_535, queueCapacity: 16_384 }
+const first = await startHubbleNode({ name: 'node-1', ...rings })
+const second = await startHubbleNode({ name: 'node-2', ...rings })
+await first.command({ do: 'peers', added: [second.peer] })
 const relay = await startRelay({ peerAddress: first.address, nodes: 2 })
-const args = ['run', '--relay', relay.address, '--since', '10s', '--listen', '127.0.0.1:0']
-const weir = spawn(process.execPath, [MAIN, ...args], { cwd: directory })
-const url = await new Promise<string>((resolve) => {
-  let log = ''
-  weir.stderr.on('data', (chunk: Buffer) => {
-    log += chunk.toString()
-    const address = /"address":"([^"]+)","msg":"Console listens"/.exec(log)?.[1]
-    if (address !== undefined) resolve(`http://${address}`)
-  })
+const weir = spawnChild({
+  command: process.execPath,
+  args: [
+    '--disable-warning=ExperimentalWarning',
+    fileURLToPath(new URL('soak-weir.ts', import.meta.url)),
+    relay.address,
+    String(FLOWS_A_NODE),
+  ],
 })
+let last: JsonObject = {}
+weir.onLine((line) => {
+  process.stdout.write(`${line}\n`)
+  if (line.startsWith('{"')) last = parseObject(line)
+})
+const giveUpAt = Date.now() + READY_MS
+while (last['listening'] === undefined && Date.now() < giveUpAt) await sleep(50)
 
-/** One look at the running Weir. */
-async function look() {
-  const metrics = await (await fetch(`${url}/metrics`)).text()
-  const sum = (name: string) =>
-    metrics
-      .split('\n')
-      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-      .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
-  return {
-    flows: sum('weir_flows_received_total'),
-    lost: sum('weir_flows_lost_total'),
-    unaccounted: sum('weir_pipeline_unaccounted'),
-    rssMb: Math.round(sum('process_resident_memory_bytes') / 1e6),
-    cpuSeconds: Math.round(sum('process_cpu_seconds_total') * 100) / 100,
+const command = { do: 'generate', n: FLOWS_A_NODE, rate: RATE / 2, kind: 'http' } as const
+let isMaking = true
+const making = Promise.all([first.command(command), second.command(command)])
+const breaking = (async () => {
+  let restarts = 0
+  for (let at = EVERY; at < SECONDS; at += EVERY) {
+    await sleep(EVERY * 1_000 - DOWN_MS)
+    if (!isMaking) break
+    await relay.kill()
+    await sleep(DOWN_MS)
+    await relay.restart()
+    restarts++
   }
-}
-
-const tell = async () => process.stdout.write(`${JSON.stringify(await look())}\n`)
-const before = await look()
-const timer = setInterval(() => void tell(), 5_000)
-const command = { do: 'generate', n: RATE * SECONDS, rate: RATE, kind: 'http' } as const
-await Promise.all([first.command(command), second.command(command)])
-clearInterval(timer)
-await new Promise((resolve) => setTimeout(resolve, 3_000))
-const after = await look()
-const cores = (after.cpuSeconds - before.cpuSeconds) / SECONDS
-weir.kill('SIGTERM')
-const [code] = (await once(weir, 'exit')) as [number | null]
-const isWhole = after.flows === FLOWS && after.lost === 0 && after.unaccounted === 0 && code === 0
-const summary = { ...after, wanted: FLOWS, cores: Math.round(cores * 100) / 100, code, isWhole }
-process.stdout.write(`${JSON.stringify(summary)}\n`)
+  return restarts
+})()
+await making
+isMaking = false
+const restarts = await breaking
+await sleep(SETTLE_MS)
+await weir.stop()
+const missing = Object.values((last['missing'] ?? {}) as Record<string, number>)
+const lost = Number(last['lost'])
+const isWhole =
+  last['done'] === true &&
+  missing.length === 2 &&
+  missing.reduce((sum, count) => sum + count, 0) <= lost &&
+  last['doubles'] === 0 &&
+  last['unaccounted'] === 0
+const cores = Math.round((Number(last['cpuSeconds']) / SECONDS) * 100) / 100
+process.stdout.write(
+  `${JSON.stringify({ rate: RATE, seconds: SECONDS, restarts, cores, isWhole })}\n`,
+)
 await Promise.all([relay.stop(), first.stop(), second.stop()])
-rmSync(directory, { recursive: true, force: true })
 process.exitCode = isWhole ? 0 : 1

@@ -73,7 +73,7 @@ export function wholePipeline(): OnMessage {
   setInterval(() => pipeline.advance(Date.now()), 250).unref()
   const port = pipeline.port('bench', false, (view) => telemetry.flowReceived('bench', view, true))
   const reader = new LiveReader(
-    { endpoints, cluster: 'default', book: new NodeBook(0), now: Date.now },
+    { view: new WireView(endpoints, 'default'), book: new NodeBook(0), now: Date.now },
     { kind: 'follow', fromMs: 0, onGap: () => {} },
   )
   return (bytes, start, end) => {

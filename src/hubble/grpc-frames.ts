@@ -17,6 +17,7 @@ export class GrpcFrames {
   readonly #onMessage: OnMessage
   #chunk: Buffer = NOTHING
   #at = 0
+  #end = 0
   #partial: Buffer = NOTHING
   /** Bytes of the straddling message that are in `#partial`, prefix included. */
   #held = 0
@@ -31,22 +32,28 @@ export class GrpcFrames {
     return this.#held > 0
   }
 
+  /** Where in the last chunk that was read it stands: what comes before is used. */
+  get at(): number {
+    return this.#at
+  }
+
   /**
-   * Hands on the messages that `chunk` completes. A promise is one that `onMessage` returned: the
-   * rest of the chunk is kept, and `resume` is to be called when it is fulfilled, before the next
-   * `read`.
+   * Hands on the messages that `chunk[start, end)` completes. A promise is one that `onMessage`
+   * returned: when it is fulfilled, before anything else is read, either `resume` is to be called,
+   * as the rest of the chunk is kept, or `read` with that rest, which begins at `at`.
    */
-  read(chunk: Buffer): Promise<void> | undefined {
+  read(chunk: Buffer, start = 0, end = chunk.length): Promise<void> | undefined {
     if (this.#stopped) return undefined
     this.#chunk = chunk
-    this.#at = 0
+    this.#at = start
+    this.#end = end
     return this.resume()
   }
 
   /** Hands on what is left of the chunk; returns as `read` does. */
   resume(): Promise<void> | undefined {
     const chunk = this.#chunk
-    while (this.#at < chunk.length && !this.#stopped) {
+    while (this.#at < this.#end && !this.#stopped) {
       const busy = this.#held === 0 ? this.#inPlace(chunk) : this.#gather(chunk)
       if (busy !== undefined) return busy
     }
@@ -64,12 +71,12 @@ export class GrpcFrames {
   #inPlace(chunk: Buffer): Promise<void> | undefined {
     const at = this.#at
     const start = at + PREFIX_BYTES
-    if (start > chunk.length) return this.#gather(chunk)
+    if (start > this.#end) return this.#gather(chunk)
     const length = chunk.readUInt32BE(at + 1)
     const flag = chunk[at]
     if (flag !== 0 || length > MESSAGE_BYTES_MAX) return this.#fail(flag, length)
     const end = start + length
-    if (end > chunk.length) return this.#gather(chunk)
+    if (end > this.#end) return this.#gather(chunk)
     this.#at = end
     return this.#onMessage(chunk, start, end)
   }
@@ -97,7 +104,7 @@ export class GrpcFrames {
       this.#partial.copy(grown, 0, 0, this.#held)
       this.#partial = grown
     }
-    const end = Math.min(chunk.length, this.#at + wanted - this.#held)
+    const end = Math.min(this.#end, this.#at + wanted - this.#held)
     chunk.copy(this.#partial, this.#held, this.#at, end)
     this.#held += end - this.#at
     this.#at = end

@@ -1,4 +1,3 @@
-import type { EndpointTable } from '../model/endpoint.ts'
 import type { FlowPort } from '../pipeline/contract.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { FlowCursor } from './flow-cursor.ts'
@@ -7,7 +6,7 @@ import type { NodeBook, NodeEntry } from './node-book.ts'
 import { NodeReading } from './node-reading.ts'
 import { observerService } from './proto.ts'
 import { Receiver, type TimeBounds } from './receiver.ts'
-import { WireKind, WireView } from './wire-view.ts'
+import { WireKind, type WireView } from './wire-view.ts'
 
 /** How far a flow's time may be ahead of ours and still be believed, in ms. */
 const AHEAD_MAX_MS = 5 * 60_000
@@ -23,8 +22,8 @@ export interface Gap {
 }
 
 export interface LiveReaderOptions extends TimeBounds {
-  readonly endpoints: EndpointTable
-  readonly cluster: string
+  /** Shared by all streams of a source: it knows their endpoints, and is moved from message to message. */
+  readonly view: WireView
   readonly accepts?: ((flow: FlowCursor) => boolean) | undefined
   readonly book: NodeBook
   /** Unix ms. */
@@ -42,7 +41,7 @@ export type Purpose =
     }
   | { readonly kind: 'fill'; readonly gaps: ReadonlyMap<string, Gap> }
 
-/** Reads the messages of one stream from their bytes. One view, moved from message to message. */
+/** Reads the messages of one stream from their bytes. */
 export class LiveReader {
   readonly receiver: Receiver
   /** Nodes that sent a flow in this stream, new or not. */
@@ -53,7 +52,7 @@ export class LiveReader {
   constructor(options: LiveReaderOptions, purpose: Purpose) {
     const { now } = options
     this.#now = now
-    this.#view = new WireView(options.endpoints, options.cluster)
+    this.#view = options.view
     this.receiver = new Receiver({
       ...options,
       isNew:

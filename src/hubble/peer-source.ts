@@ -4,8 +4,9 @@ import { pause } from '../runtime/pause.ts'
 import { type HubbleClient, type PeerChange, reasonOf } from './channel.ts'
 import { NodeBook } from './node-book.ts'
 import { createRelaySource, type RelayOptions } from './relay-source.ts'
+import { WireView } from './wire-view.ts'
 
-export interface PeerOptions extends Omit<RelayOptions, 'agent' | 'book'> {
+export interface PeerOptions extends Omit<RelayOptions, 'agent' | 'book' | 'view'> {
   /** Connects to the agent of one node; `serverName` is undefined where it speaks plaintext. */
   readonly connectAgent: (address: string, serverName: string | undefined) => Promise<HubbleClient>
   /** Peers that a new list does not name within this are gone, in ms. */
@@ -45,6 +46,7 @@ class PeerSource implements Source {
   readonly #options: PeerOptions
   readonly #sinceMs: number
   readonly #book: NodeBook
+  readonly #view: WireView
   readonly #agents = new Map<string, Agent>()
   readonly #stopped = new AbortController()
   #client: HubbleClient | undefined
@@ -56,6 +58,7 @@ class PeerSource implements Source {
     this.#options = options
     this.#sinceMs = Math.floor(options.sinceMs ?? options.now())
     this.#book = new NodeBook(this.#sinceMs)
+    this.#view = new WireView(options.endpoints, options.cluster)
   }
 
   async start(): Promise<void> {
@@ -74,7 +77,7 @@ class PeerSource implements Source {
   }
 
   evictions(): Readonly<Record<string, number>> {
-    return { nodes: this.#book.evicted }
+    return { nodes: this.#book.evicted, wire: this.#view.evicted }
   }
 
   async run(to: FlowPort, signal: AbortSignal): Promise<void> {
@@ -218,6 +221,7 @@ class PeerSource implements Source {
       name,
       agent: name,
       book: this.#book,
+      view: this.#view,
       sinceMs: this.#sinceMs,
       connect: () => this.#options.connectAgent(address, serverName),
     })

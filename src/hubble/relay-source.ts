@@ -15,6 +15,7 @@ import { gapOf, LiveReader, type LiveReaderOptions } from './live-reader.ts'
 import { NodeBook } from './node-book.ts'
 import { RelayWatch } from './relay-watch.ts'
 import type { CallEnd } from './transport.ts'
+import { WireView } from './wire-view.ts'
 
 export interface RelayOptions {
   readonly name: string
@@ -37,8 +38,9 @@ export interface RelayOptions {
   readonly statusDeadlineMs?: number | undefined
   /** Set: the server is the agent of this node, and not a Relay. */
   readonly agent?: string | undefined
-  /** Shared by the streams of one source; absent: its own. */
+  /** Shared by the agents of one source; absent: its own. */
   readonly book?: NodeBook | undefined
+  readonly view?: WireView | undefined
 }
 
 const REOPEN_AFTER_MS = 8 * 60_000
@@ -89,8 +91,7 @@ class RelaySource implements Source {
     this.#sinceMs = Math.floor(options.sinceMs ?? now())
     this.#book = options.book ?? new NodeBook(this.#sinceMs)
     this.#reading = {
-      endpoints,
-      cluster,
+      view: options.view ?? new WireView(endpoints, cluster),
       book: this.#book,
       accepts: filter.accepts,
       untilMs: options.untilMs,
@@ -132,7 +133,11 @@ class RelaySource implements Source {
   }
 
   evictions(): Readonly<Record<string, number>> {
-    return { nodes: this.#book.evicted, gaps: this.#backfill.givenUp }
+    return {
+      nodes: this.#book.evicted,
+      gaps: this.#backfill.givenUp,
+      wire: this.#reading.view.evicted,
+    }
   }
 
   async run(to: FlowPort, signal: AbortSignal): Promise<void> {

@@ -43,9 +43,13 @@ export class WireEndpoints {
     this.#table = table
     this.#known = new WireTable(options)
     table.onEvict(({ id, generation }) => {
-      this.#reserve(id)
-      this.#aliveFrom[id] = generation + 1
+      // An id beyond is of another source's endpoint, which is not known here.
+      if (id < this.#aliveFrom.length) this.#aliveFrom[id] = generation + 1
     })
+  }
+
+  get evicted(): number {
+    return this.#known.evicted
   }
 
   /** Reads the message that `reader` stands before, but interns nothing: the flow around it may be broken. */

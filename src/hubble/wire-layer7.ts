@@ -164,7 +164,7 @@ function isName(bytes: Buffer, start: number, name: string): boolean {
   for (let i = 0; i < name.length; i++) {
     const byte = bytes[start + i] ?? 0
     const lower = byte >= UPPER_A && byte <= UPPER_Z ? byte + TO_LOWER : byte
-    if (lower !== name.charCodeAt(i) || byte > 127) return false
+    if (lower !== name.charCodeAt(i)) return false
   }
   return true
 }

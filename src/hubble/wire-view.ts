@@ -76,6 +76,12 @@ export class WireView implements FlowCursor {
     this.destination = endpoints.none
   }
 
+  /** What full tables cost: entries that gave way, and are learnt again when they come. */
+  get evicted(): number {
+    const { evicted } = this.#endpoints
+    return evicted + this.#nodes.evicted + this.#services.evicted + this.#addresses.evicted
+  }
+
   /**
    * Moves onto the message `bytes[start, end)`, and says what it is. The view is of use after `flow`
    * only, and only as long as the bytes stay. Never throws, never reads other bytes. `malformed`: a

@@ -7,6 +7,7 @@ import { NodeBook } from '../../../src/hubble/node-book.ts'
 import { NodeReading } from '../../../src/hubble/node-reading.ts'
 import { observerService } from '../../../src/hubble/proto.ts'
 import type { CallEnd } from '../../../src/hubble/transport.ts'
+import { WireView } from '../../../src/hubble/wire-view.ts'
 import { EndpointTable } from '../../../src/model/endpoint.ts'
 import type { SourceNotice } from '../../../src/pipeline/contract.ts'
 import { httpRequest } from '../../fixtures/hubble-flows.ts'
@@ -41,8 +42,7 @@ function start(answers: readonly Answer[], now = () => T + 3_600_000) {
     },
   }
   const backfill = new Backfill({
-    endpoints: new EndpointTable(),
-    cluster: 'default',
+    view: new WireView(new EndpointTable(), 'default'),
     book,
     now,
     client: () => client as HubbleClient,

@@ -50,6 +50,26 @@ it('never takes one key for another, however full it is', () => {
   fc.assert(property)
 })
 
+it('tells keys apart whose hashes are the same, as some of so many are', () => {
+  const KEPT = 60_000
+  const ASKED = 400_000
+  const table = new WireTable<number>({ entriesMax: 262_144, keysMax: 1_048_576, keyMax: 8 })
+  const reader = new WireReader()
+  const span = new WireSpan()
+  const memory = Buffer.alloc(8)
+  const numbers = new DataView(memory.buffer, memory.byteOffset)
+  reader.begin(memory, 0)
+  span.end = 8
+  let found = 0
+  for (let n = 0; n < KEPT + ASKED; n++) {
+    numbers.setInt32(0, Math.imul(n, 0x9e3779b1))
+    numbers.setInt32(4, n)
+    if (n < KEPT) table.add(reader, span, n)
+    else if (table.find(reader, span) !== undefined) found++
+  }
+  expect(found).toBe(0)
+})
+
 it('keeps within its bounds, and counts what they cost', () => {
   const { table, find, add } = tableOf()
   const keys = Array.from({ length: 100 }, (_, n) => `key-${n}`)

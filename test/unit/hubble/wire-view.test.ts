@@ -92,7 +92,7 @@ describe('WireView.move()', () => {
 
   it.each([
     { what: 'a length beyond the message', bytes: Buffer.from([0x0a, 5, 0x10, 1]) },
-    { what: 'a length of more than 32 bits', bytes: Buffer.from('0a80808080101001', 'hex') },
+    { what: 'a length of more than 32 bits', bytes: Buffer.from('0a8080808010', 'hex') },
     { what: 'a varint without end', bytes: response(Buffer.from([0x10, 0x80])) },
     {
       what: 'a varint of eleven bytes',
@@ -100,7 +100,7 @@ describe('WireView.move()', () => {
         Buffer.concat([Buffer.from([0x10]), Buffer.alloc(10, 0x80), Buffer.from([0])]),
       ),
     },
-    { what: 'a tag of more than 32 bits', bytes: Buffer.from('80808080101001', 'hex') },
+    { what: 'a tag of more than 32 bits', bytes: Buffer.from('b08080801001', 'hex') },
     { what: 'field number 0', bytes: Buffer.from([0x02, 0]) },
     { what: 'a group', bytes: Buffer.from([0x23, 0x24]) },
     { what: 'the end of a group', bytes: Buffer.from([0x24]) },
