@@ -337,7 +337,7 @@ class Weir implements App {
       limits: () => this.limits(),
       ledger: () => this.ledger.accounts(),
       recent: this.#recent,
-      encodeCall: (call) => callJson(this.#config.cluster, call),
+      encodeCall: callJson,
     })
   }
 

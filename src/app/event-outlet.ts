@@ -88,14 +88,16 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
       stop: (deadline) => delivery.stop(deadline).finally(() => losses.flush()),
       ready: () => delivery.ready(),
     },
-    call: (call) => offer(encodeCall({ topic: calls, cluster }, call)),
+    call: (call) =>
+      offer(encodeCall({ topic: calls, cluster: call.exchange.report.cluster }, call)),
     finding: (finding) => void offer(encodeFinding({ topic: findings, cluster }, finding)),
     limit: (limit, atMs) => void offer(encodeLimit({ topic: limits, cluster }, limit, atMs)),
   }
 }
 
 /** A call as the events write it. */
-export function callJson(cluster: string, call: ApiCall): object {
+export function callJson(call: ApiCall): object {
+  const { cluster } = call.exchange.report
   const { value } = encodeCall({ topic: TOPICS[0], cluster }, call)
   return JSON.parse(value.toString()) as object
 }

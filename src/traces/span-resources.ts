@@ -11,6 +11,12 @@ const KIND_ATTRIBUTES: Readonly<Record<string, string>> = {
   StatefulSet: 'k8s.statefulset.name',
 }
 
+interface Known {
+  readonly endpoint: Endpoint
+  readonly cluster: string
+  readonly resource: Resource
+}
+
 /**
  * The resource of the workload on whose side a span was seen: one object an endpoint, so that a batch
  * groups by it. Endpoint ids are dense, so this table is no longer than the endpoint table's bound;
@@ -18,28 +24,27 @@ const KIND_ATTRIBUTES: Readonly<Record<string, string>> = {
  */
 export class SpanResources {
   readonly #serviceName: string
-  readonly #cluster: string
-  readonly #byEndpointId: ({ endpoint: Endpoint; resource: Resource } | undefined)[] = []
+  readonly #byEndpointId: (Known | undefined)[] = []
 
-  /** `serviceName`: where nothing is known of the workload. `cluster`: where the flow names none. */
-  constructor(serviceName: string, cluster: string) {
+  /** `serviceName`: where nothing is known of the workload. */
+  constructor(serviceName: string) {
     this.#serviceName = serviceName
-    this.#cluster = cluster
   }
 
-  of(endpoint: Endpoint): Resource {
+  /** `cluster`: of the source that read the flow; where the flow itself names none. */
+  of(endpoint: Endpoint, cluster: string): Resource {
     const known = this.#byEndpointId[endpoint.id]
-    if (known?.endpoint === endpoint) return known.resource
-    const resource = resourceFromAttributes(this.#attributesOf(endpoint))
-    this.#byEndpointId[endpoint.id] = { endpoint, resource }
+    if (known?.endpoint === endpoint && known.cluster === cluster) return known.resource
+    const resource = resourceFromAttributes(this.#attributesOf(endpoint, cluster))
+    this.#byEndpointId[endpoint.id] = { endpoint, cluster, resource }
     return resource
   }
 
-  #attributesOf(endpoint: Endpoint): Attributes {
+  #attributesOf(endpoint: Endpoint, cluster: string): Attributes {
     const { namespace, pod, workload, workloadKind, reserved } = endpoint
     const attributes: Attributes = {
       'service.name': workload || pod || reserved || this.#serviceName,
-      'k8s.cluster.name': endpoint.cluster || this.#cluster,
+      'k8s.cluster.name': endpoint.cluster || cluster,
     }
     if (namespace !== '') {
       attributes['service.namespace'] = namespace

@@ -32,7 +32,7 @@ export interface SpanSinkOptions {
   readonly sampleRatio: number
   /** Weir's own name; also of spans whose workload is not known. */
   readonly serviceName: string
-  /** Where a flow names no cluster. */
+  /** Of Weir itself. */
   readonly cluster: string
   /** Spans that may wait, those on their way included. A waiting span holds its call: about 1 KB. */
   readonly queueMax: number
@@ -100,7 +100,7 @@ class OtlpSpanSink implements SpanSink {
     // Two batches must fit, or a paced source would wait for a batch that never fills.
     const batchMax = Math.max(1, Math.min(options.batchMax, Math.floor(queueMax / 2)))
     this.#options = options
-    this.#resources = new SpanResources(options.serviceName, options.cluster)
+    this.#resources = new SpanResources(options.serviceName)
     this.#exporter = new PatientExporter({
       exporter: new OTLPTraceExporter({
         url: tracesUrlOf(options.endpoint),
@@ -214,7 +214,7 @@ class OtlpSpanSink implements SpanSink {
   #hand(call: ApiCall, report: Report, { traceId, parentId }: TracePlace): string {
     const spanId = spanIdOf(call.exchange.id, report.direction)
     const side = report.direction === Direction.egress ? report.source : report.destination
-    const resource = this.#resources.of(side)
+    const resource = this.#resources.of(side, report.cluster)
     this.#processor.onEnd(new CallSpan({ call, report, resource, traceId, spanId, parentId }))
     return spanId
   }

@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest'
 import { createGrpcJsTransport } from '../../../src/hubble/grpc-js-transport.ts'
+import { createSocketTransport } from '../../../src/hubble/h2/socket-transport.ts'
 import { createHttp2Transport } from '../../../src/hubble/http2-transport.ts'
 import type {
   CallEnd,
@@ -15,8 +16,9 @@ export const REQUEST = Buffer.from('the request')
 export const OK = { 'grpc-status': '0' }
 
 export const TRANSPORTS = [
-  { name: 'http2', create: createHttp2Transport },
-  { name: 'grpc-js', create: createGrpcJsTransport },
+  { name: 'http2', file: 'http2-transport.ts', create: createHttp2Transport },
+  { name: 'socket', file: 'h2/socket-transport.ts', create: createSocketTransport },
+  { name: 'grpc-js', file: 'grpc-js-transport.ts', create: createGrpcJsTransport },
 ] as const
 export type Transport = (typeof TRANSPORTS)[number]
 

@@ -330,7 +330,7 @@ describe.each(TRANSPORTS)('$name', (transport) => {
     const server = await startRawServer(script)
     const got = await read(open(transport, server.address, undefined, options))
     const expected =
-      transport.name === 'http2' ? { messages, ...end } : { messages, ...end, ...grpcJs }
+      transport.name === 'grpc-js' ? { messages, ...end, ...grpcJs } : { messages, ...end }
     expect(got.end).toEqual({
       code: expected.code,
       details: expect.stringMatching(expected.details),
@@ -403,12 +403,12 @@ describe.each(TRANSPORTS)('$name', (transport) => {
       },
     ])
     const encodings = requests[0]?.headers['grpc-accept-encoding']
-    expect(encodings).toBe(transport.name === 'http2' ? undefined : 'identity,deflate,gzip')
+    expect(encodings).toBe(transport.name === 'grpc-js' ? 'identity,deflate,gzip' : undefined)
   })
 })
 
 describe.skipIf(need('hubble').skip)('with the real Relay', () => {
-  it('both read the same flows', async () => {
+  it('all read the same flows', async () => {
     const node = await startHubbleNode({ name: 'node-a' })
     onTestFinished(() => node.stop())
     await node.command({ do: 'generate', n: 2_000, kind: 'http' })
@@ -435,8 +435,8 @@ describe.skipIf(need('hubble').skip)('with the real Relay', () => {
       expect(versions).toEqual([expect.any(String)])
       return flows.toSorted()
     }
-    const [one, other] = [await flowsBy(TRANSPORTS[0]), await flowsBy(TRANSPORTS[1])]
-    expect(one.length).toBeGreaterThan(2_000)
-    expect(other).toEqual(one)
+    const flows = await flowsBy(TRANSPORTS[0])
+    expect(flows.length).toBeGreaterThan(2_000)
+    for (const transport of TRANSPORTS.slice(1)) expect(await flowsBy(transport)).toEqual(flows)
   })
 })

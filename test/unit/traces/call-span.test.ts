@@ -16,12 +16,17 @@ import {
   sampleReport,
 } from './sample-call.ts'
 
-const resources = new SpanResources('weir', 'default')
+const resources = new SpanResources('weir')
 const EGRESS = { direction: Direction.egress }
 
 function spanOf(call: ApiCall, report: Report = call.exchange.report): CallSpan {
   const ids = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), parentId: '' }
-  return new CallSpan({ call, report, resource: resources.of(report.destination), ...ids })
+  return new CallSpan({
+    call,
+    report,
+    resource: resources.of(report.destination, 'default'),
+    ...ids,
+  })
 }
 
 describe('CallSpan', () => {
@@ -181,7 +186,7 @@ describe('CallSpan', () => {
 
 describe('SpanResources', () => {
   it('names the workload of the endpoint', () => {
-    expect(resources.of(CART).attributes).toEqual({
+    expect(resources.of(CART, 'default').attributes).toEqual({
       'service.name': 'cart',
       'service.namespace': 'shop',
       'k8s.cluster.name': 'east',
@@ -189,7 +194,7 @@ describe('SpanResources', () => {
       'k8s.pod.name': 'cart-5d-x1',
       'k8s.deployment.name': 'cart',
     })
-    expect(resources.of(ORDERS_POD).attributes).toMatchObject({
+    expect(resources.of(ORDERS_POD, 'default').attributes).toMatchObject({
       'k8s.cluster.name': 'default',
       'k8s.statefulset.name': 'orders',
     })
@@ -201,13 +206,13 @@ describe('SpanResources', () => {
     { why: 'nothing known', over: {}, name: 'weir' },
   ])('names $why', ({ over, name }) => {
     const endpoint = { ...NO_FIELDS, ...over, id: 9, generation: 0 }
-    expect(resources.of(endpoint).attributes['service.name']).toBe(name)
+    expect(resources.of(endpoint, 'default').attributes['service.name']).toBe(name)
   })
 
   it('gives one object an endpoint, and a new one when its id is used again', () => {
     const again = { ...CART, workload: 'shop', generation: 1 }
-    expect(resources.of(CART)).toBe(resources.of(CART))
-    expect(resources.of(again).attributes['service.name']).toBe('shop')
-    expect(resources.of(CART).attributes['service.name']).toBe('cart')
+    expect(resources.of(CART, 'default')).toBe(resources.of(CART, 'default'))
+    expect(resources.of(again, 'default').attributes['service.name']).toBe('shop')
+    expect(resources.of(CART, 'default').attributes['service.name']).toBe('cart')
   })
 })
