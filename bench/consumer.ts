@@ -32,13 +32,16 @@ let startedMs = performance.now()
 let pauseMs = 0
 
 function begin(): void {
+  pauseMs = 0
   before = process.cpuUsage()
   startedMs = performance.now()
 }
 
 async function readBy(transport: StreamTransport, onMessage: OnMessage): Promise<void> {
   const definition = observerService()['GetFlows']
-  const request = definition?.requestSerialize({ follow: true, number: 1 }) ?? Buffer.alloc(0)
+  // All that a ring holds; the bench's own server sends what it has whatever it is asked.
+  const since = { seconds: 1, nanos: 0 }
+  const request = definition?.requestSerialize({ since, number: FLOWS }) ?? Buffer.alloc(0)
   const { code, details } = await transport.open(
     '/observer.Observer/GetFlows',
     request,

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { runTool } from '../test/services/child.ts'
 import { parseObject } from '../test/services/json-object.ts'
 import { CORPUS_FLOWS, corpusFile } from './corpus-file.ts'
+import { observe, startLoadedRelay } from './hubble-peers.ts'
 import { bringGoPeers, pinned } from './peers/go-peers.ts'
 
 /** Flows of one run that count, and those before them. */
@@ -13,6 +14,8 @@ const WARM_UP = CORPUS_FLOWS
 const ROUNDS = 5
 const CONSUMER = fileURLToPath(new URL('consumer.ts', import.meta.url))
 const GRPC_BYTES = 5
+/** The way that Weir goes by default. */
+const OURS = 'http2+pipeline'
 const FRAME_BYTES = 9
 
 interface Figures {
@@ -34,18 +37,23 @@ if (peers === undefined)
   throw new Error('Cannot measure: the server is written in Go, which is not there')
 const server = await peers.startServer({ file, loops: LOOPS })
 
+const relay = await startLoadedRelay(file, CORPUS_FLOWS)
+
+const LENGTH_BYTES = 4
+const bytes = readFileSync(file).length + CORPUS_FLOWS * (FRAME_BYTES + GRPC_BYTES - LENGTH_BYTES)
+
+async function consume(way: string, address: string, warmUp: number, loops: number) {
+  const args = [CONSUMER, way, address, warmUp, loops * CORPUS_FLOWS, bytes * loops].map(String)
+  let last = ''
+  await runTool(pinned(1, process.execPath, args), (line) => {
+    last = line
+  })
+  return parseObject(last) as unknown as Figures
+}
+
 const ours = (way: string): Row => ({
   name: way,
-  measure: async () => {
-    const flows = LOOPS * CORPUS_FLOWS
-    const bytes = readFileSync(file).length + CORPUS_FLOWS * (FRAME_BYTES + GRPC_BYTES - 4)
-    const args = [CONSUMER, way, server.address, WARM_UP, flows, bytes * LOOPS].map(String)
-    let last = ''
-    await runTool(pinned(1, process.execPath, args), (line) => {
-      last = line
-    })
-    return parseObject(last) as unknown as Figures
-  },
+  measure: () => consume(way, server.address, WARM_UP, LOOPS),
 })
 const go = (name: string, options: { decode: boolean; metrics?: boolean }): Row => ({
   name,
@@ -66,6 +74,22 @@ const rows: readonly Row[] = [
   go('Go transport', { decode: false }),
   go('Go decode', { decode: true }),
   go('Go decode+metrics', { decode: true, metrics: true }),
+  ...(relay === undefined
+    ? []
+    : [
+        {
+          name: 'hubble observe',
+          measure: async () => ({
+            cpuUsPerFlow: await observe(server.address, LOOPS * CORPUS_FLOWS),
+          }),
+        },
+        {
+          name: 'Relay itself',
+          measure: async () => ({
+            cpuUsPerFlow: await relay.costOf(() => consume(OURS, relay.address, 0, 1)),
+          }),
+        },
+      ]),
 ]
 
 const figures = new Map<string, Figures[]>(rows.map(({ name }) => [name, []]))
@@ -77,6 +101,7 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 await server.stop()
+await relay?.stop()
 
 const results = [...figures].map(([name, all]) => {
   const sorted = all.map(({ cpuUsPerFlow }) => cpuUsPerFlow).toSorted((a, b) => a - b)
@@ -97,6 +122,8 @@ const ratios = {
     medianOf('Go decode+metrics') / medianOf('socket+pipeline'),
   'Go decode / http2+decode': medianOf('Go decode') / medianOf('http2+decode'),
   'Go decode+metrics / http2+pipeline': medianOf('Go decode+metrics') / medianOf('http2+pipeline'),
+  'Relay itself / http2+pipeline': medianOf('Relay itself') / medianOf('http2+pipeline'),
+  'hubble observe / http2+pipeline': medianOf('hubble observe') / medianOf('http2+pipeline'),
 }
 const machine = { cpu: cpus()[0]?.model ?? '', cpus: cpus().length, node: process.version }
 if (asJson) {

@@ -122,9 +122,11 @@ class Exchanges implements ExchangeStage {
   #request(flow: FlowView, emit: Emit): Outcome {
     const heard = hear(flow)
     const sides = this.#waiting.get(heard.connection)
-    const own = sides?.find((side) => side.requestMs < 0 && isSameCall(side.call, heard))
+    const own = sides?.find((side) => side.requestMs < 0 && isAnsweredBy(side, flow, heard))
     if (own !== undefined) {
+      this.#removeSingle(own.call)
       fillFromRequest(own.call, flow, heard)
+      if (own.call.sides.length === 1) this.#addSingle(own.call)
       readRequest(own, flow)
       readRequestHeaders(own.call, flow, this.#options.identityHeaders)
       this.#stopWaiting(own)
@@ -194,9 +196,15 @@ class Exchanges implements ExchangeStage {
   }
 
   #sideFor(flow: FlowView, heard: Heard): OpenSide | undefined {
-    const open = this.#waiting.get(heard.connection)?.filter((side) => !isAnswered(side))
-    if (open === undefined || open.length === 0) return undefined
+    const sides = this.#waiting.get(heard.connection)
+    if (sides === undefined) return undefined
     const id = heard.requestId
+    const [only] = sides
+    if (sides.length === 1 && only?.call.requestId === id && isSameAnswer(only.call, heard)) {
+      return isAnswered(only) ? undefined : only
+    }
+    const open = sides.filter((side) => !isAnswered(side))
+    if (open.length === 0) return undefined
     const byId = id === '' ? [] : open.filter((side) => side.call.requestId === id)
     const fitting =
       byId.length > 0 ? byId : open.filter((s) => id === '' || s.call.requestId === '')
@@ -207,14 +215,15 @@ class Exchanges implements ExchangeStage {
     return candidates.find(isServer) ?? candidates[0]
   }
 
-  #twinOf(flow: FlowView, { requestId, method, url }: Heard): OpenCall | undefined {
-    if (requestId === '') return undefined
+  #twinOf(flow: FlowView, { likeness }: Heard): OpenCall | undefined {
+    const alike = likeness === '' ? undefined : this.#single.get(likeness)
+    if (alike === undefined) return undefined
     const isResponse = flow.l7Type === L7Type.response
     const clientIp = isResponse ? flow.destinationIp() : flow.sourceIp()
     const serverIp = isResponse ? flow.sourceIp() : flow.destinationIp()
     const service = isResponse ? flow.sourceService() : flow.destinationService()
     const ms = timeMsOf(flow)
-    return this.#single.get(singleKey(requestId, method, url.path))?.find((call) => {
+    return alike.find((call) => {
       const side = call.sides[0]
       if (side === undefined || side.direction === flow.direction) return false
       const seenMs = isResponse && isAnswered(side) ? side.responseMs : side.requestMs
@@ -237,10 +246,13 @@ class Exchanges implements ExchangeStage {
     if (side !== undefined) this.#wait(side, emit)
     const target = call.doneAtMs < 0 ? this.#open : this.#done
     target.add(call)
-    if (call.requestId === '') return
-    const key = singleKey(call.requestId, call.method, call.path)
-    const calls = this.#single.get(key)
-    if (calls === undefined) this.#single.set(key, [call])
+    this.#addSingle(call)
+  }
+
+  #addSingle(call: OpenCall): void {
+    if (call.likeness === '') return
+    const calls = this.#single.get(call.likeness)
+    if (calls === undefined) this.#single.set(call.likeness, [call])
     else if (calls.length < ALIKE_MAX) calls.push(call)
     else this.forgotten++
   }
@@ -297,18 +309,17 @@ class Exchanges implements ExchangeStage {
     const sides = this.#waiting.get(side.connection)
     const at = sides?.indexOf(side) ?? -1
     if (sides === undefined || at < 0) return
-    sides.splice(at, 1)
-    if (sides.length === 0) this.#waiting.delete(side.connection)
+    if (sides.length === 1) this.#waiting.delete(side.connection)
+    else sides.splice(at, 1)
   }
 
   #removeSingle(call: OpenCall): void {
-    if (call.requestId === '') return
-    const key = singleKey(call.requestId, call.method, call.path)
-    const calls = this.#single.get(key)
+    if (call.likeness === '') return
+    const calls = this.#single.get(call.likeness)
     const at = calls?.indexOf(call) ?? -1
     if (calls === undefined || at < 0) return
-    calls.splice(at, 1)
-    if (calls.length === 0) this.#single.delete(key)
+    if (calls.length === 1) this.#single.delete(call.likeness)
+    else calls.splice(at, 1)
   }
 }
 
@@ -316,13 +327,16 @@ function isSameCall({ requestId, method, path }: OpenCall, heard: Heard): boolea
   return requestId === heard.requestId && method === heard.method && path === heard.url.path
 }
 
+/** Whether a response without a request is this request's: it cannot be older, and what it tells fits. */
+function isAnsweredBy({ call, responseMs }: OpenSide, flow: FlowView, heard: Heard): boolean {
+  if (call.requestId !== heard.requestId || timeMsOf(flow) > responseMs) return false
+  const { method, path } = call
+  return (method === '' || method === heard.method) && (path === '' || path === heard.url.path)
+}
+
 /** Old proxies leave method and URL out of a RESPONSE; what it tells must fit. */
 function isSameAnswer(call: OpenCall, { method, url }: Heard): boolean {
   return (method === '' || call.method === method) && (url.path === '' || call.path === url.path)
-}
-
-function singleKey(id: string, method: string, path: string): string {
-  return `${id}\n${method}\n${path}`
 }
 
 function toldKey(connection: string, id: string): string {

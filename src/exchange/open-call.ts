@@ -25,16 +25,21 @@ export interface Heard {
   readonly method: string
   /** Slices of the flow's text: whoever keeps one copies it. */
   readonly url: UrlParts
+  /** What both proxies would tell alike of the call; '' without an id. */
+  readonly likeness: string
 }
 
 export function hear(flow: FlowView): Heard {
   const id = flow.httpHeader('x-request-id')
-  return {
-    connection: connectionOf(flow),
-    requestId: id === REDACTED ? '' : keptText(id, REQUEST_ID_MAX),
-    method: keptText(flow.httpMethod(), METHOD_MAX),
-    url: partsOfUrl(flow.httpUrl()),
-  }
+  const requestId = id === REDACTED ? '' : keptText(id, REQUEST_ID_MAX)
+  const method = keptText(flow.httpMethod(), METHOD_MAX)
+  const url = partsOfUrl(flow.httpUrl())
+  const likeness = likenessOf(requestId, method, url.path)
+  return { connection: connectionOf(flow), requestId, method, url, likeness }
+}
+
+function likenessOf(requestId: string, method: string, path: string): string {
+  return requestId === '' ? '' : `${requestId}\n${method}\n${path}`
 }
 
 /** One proxy's side of a call that is still open. Filled from the flows that it sent. */
@@ -70,6 +75,8 @@ export interface OpenCall {
   path: string
   protocol: string
   requestId: string
+  /** As of a `Heard`. */
+  likeness: string
   traceParent: string
   forwardedFor: string
   userAgent: string
@@ -107,6 +114,7 @@ export function openCall(
     ...keptParts(flow, heard.url),
     protocol: keptText(flow.httpProtocol(), METHOD_MAX),
     requestId: heard.requestId,
+    likeness: heard.likeness,
     traceParent: '',
     forwardedFor: '',
     userAgent: '',
@@ -207,6 +215,7 @@ export function fillFromRequest(call: OpenCall, flow: FlowView, heard: Heard): v
   call.host ||= url.host
   call.path ||= url.path
   call.requestId ||= heard.requestId
+  call.likeness = likenessOf(call.requestId, call.method, call.path)
 }
 
 /** The parts as they are where they are all of the URL; else copies, so that no query is kept with them. */

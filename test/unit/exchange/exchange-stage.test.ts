@@ -134,6 +134,30 @@ describe('pairing', () => {
   })
 })
 
+it('a bare response that came before its request hid the call from the other proxy', () => {
+  const { feed, told, drain } = run()
+  const bare = { ...id('r-1'), direction: EGRESS, method: '', url: '' }
+  const outcomes = feed(
+    httpResponse({ ...bare, atMs: T + 1, code: 200, uuid: 'b' }),
+    httpRequest({ ...id('r-1'), direction: EGRESS, atMs: T, uuid: 'a' }),
+    httpRequest({ ...id('r-1'), direction: INGRESS, atMs: T, uuid: 'c' }),
+    httpResponse({ ...id('r-1'), direction: INGRESS, atMs: T + 1, code: 200, uuid: 'd' }),
+  )
+  drain()
+  expect(outcomes).toEqual(['kept', 'joined', 'merged:second_reporter', 'merged:second_reporter'])
+  expect(told.map(reportersOf)).toEqual([['ingress', 'egress']])
+})
+
+it('does not take an answer without a request for that of a later request on its connection', () => {
+  const { feed, told, drain } = run()
+  feed(httpResponse({ atMs: T, code: 500 }), httpRequest({ atMs: T + 200 }))
+  drain()
+  expect(told.map(({ outcome, status }) => [outcome, status])).toEqual([
+    ['answered', 500],
+    ['unanswered', 0],
+  ])
+})
+
 describe('unanswered and late', () => {
   it('tells a request without an answer after its time, and not before', () => {
     const { feed, told, pass } = run()
