@@ -21,6 +21,15 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      {
+        test: {
+          name: 'soak',
+          include: ['test/soak/**/*.test.ts'],
+          testTimeout: 180_000,
+          // After all others: it needs the machine for itself.
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 })

@@ -3,7 +3,13 @@ import type { Readable, Writable } from 'node:stream'
 import { callJson, createEventOutlet, type EventOutlet } from './app/event-outlet.ts'
 import { limitFacts } from './app/limit-facts.ts'
 import { respondOptions } from './app/respond-options.ts'
-import { checkFilters, createSources, evictionsOf, sourceClustersOf } from './app/sources.ts'
+import {
+  checkFilters,
+  createSources,
+  evictionsOf,
+  sourceClustersOf,
+  worstNodesOf,
+} from './app/sources.ts'
 import { timeTextOf } from './app/time-text.ts'
 import { createTrafficMetrics } from './app/traffic-metrics.ts'
 import type { Config } from './config/schema.ts'
@@ -74,6 +80,7 @@ export interface App {
 }
 
 const TICK_MS = 250
+const NODES_SHOWN_MAX = 20
 const RECENT = { callsMax: 5_000, findingsMax: 500 }
 const SPANS = { queueMax: 16_384, batchMax: 512 }
 const EVENTS_OUTCOMES = ['kept'] as const
@@ -329,6 +336,7 @@ class Weir implements App {
         ...this.#health.state(),
         sources: this.#health.sources(),
         coverage: this.#coverage(),
+        nodes: worstNodesOf(this.#sources, NODES_SHOWN_MAX),
         newest_flow: timeTextOf(this.#pipeline.eventMs),
         unaccounted: this.ledger.unaccounted(),
         evicted: this.#evictions(),

@@ -5,7 +5,8 @@ import { createCaptureSource } from '../hubble/capture-source.ts'
 import { createSource } from '../hubble/create-source.ts'
 import { compileFlowFilter } from '../hubble/flow-filter.ts'
 import type { EndpointTable } from '../model/endpoint.ts'
-import type { Source } from '../pipeline/contract.ts'
+import { coverageRatio, type Source } from '../pipeline/contract.ts'
+import { timeTextOf } from './time-text.ts'
 
 interface SourcesOptions {
   readonly endpoints: EndpointTable
@@ -41,6 +42,21 @@ export function createSources({ cluster, hubble }: Config, options: SourcesOptio
 /** @throws {ConfigError} for a flow filter that cannot be. */
 export function checkFilters({ hubble }: Config): void {
   hubble.sources.forEach(({ filter = {} }, i) => void compileFlowFilter(filter, filterPath(i)))
+}
+
+/** The nodes of which least was seen lately, for a status page; at most `count`. */
+export function worstNodesOf(sources: readonly Source[], count: number): object[] {
+  return sources
+    .flatMap((source) => source.coverage().map((node) => ({ source: source.name, ...node })))
+    .map(({ received, missed, heardMs, ...of }) => ({
+      ...of,
+      coverage: Math.floor(coverageRatio([{ received, missed }]) * 1e4) / 1e4,
+      received,
+      missed,
+      heard: heardMs === 0 ? null : timeTextOf(heardMs),
+    }))
+    .toSorted((a, b) => a.coverage - b.coverage)
+    .slice(0, count)
 }
 
 /** What the bounds of all of them cost, by table. */

@@ -97,9 +97,9 @@ export class NodeBook {
   /** Of nodes of which anything was to be seen lately. */
   coverage(): CoverageOfNode[] {
     const nodes: CoverageOfNode[] = []
-    for (const { name, coverage } of this.#byName.values()) {
+    for (const { name, coverage, heardMs } of this.#byName.values()) {
       const { received, missed } = coverage.recent()
-      if (received + missed > 0) nodes.push({ node: name, received, missed })
+      if (received + missed > 0) nodes.push({ node: name, received, missed, heardMs })
     }
     return nodes
   }

@@ -25,10 +25,12 @@ export interface NodeCoverage {
   readonly node: string
   readonly received: number
   readonly missed: number
+  /** When something of it last came, Unix ms; 0: unknown. */
+  readonly heardMs: number
 }
 
 /** Which share of what happened was seen: 0 … 1, and 1 where nothing happened. */
-export function coverageRatio(nodes: Iterable<NodeCoverage>): number {
+export function coverageRatio(nodes: Iterable<Pick<NodeCoverage, 'received' | 'missed'>>): number {
   let received = 0
   let missed = 0
   for (const node of nodes) {

@@ -219,6 +219,22 @@ describe.skipIf(need('hubble').skip)('two real rings behind the real Relay', () 
     expect(refusals()[0]).toContain(says)
   })
 
+  it('a bounded read takes what the rings hold between its bounds, once, and ends', async () => {
+    const { nodes, relay } = await startCluster()
+    const flows = new Numbered()
+    await flows.make(nodes, 1_000)
+    const untilMs = Date.now()
+    await sleep(5)
+    await flows.make(nodes, 1_000)
+    const reading = await read(relay, { untilMs })
+    await reading.ended
+    for (const node of nodes) {
+      expect(reading.missingOf(node, 1_000)).toEqual([])
+      expect(reading.countOf(node)).toBe(1_000)
+    }
+    expect(reading.doubles).toBe(0)
+  })
+
   it('a trickle of flows comes without the wait of a sort queue', async () => {
     const { nodes, relay } = await startCluster()
     const reading = await read(relay)

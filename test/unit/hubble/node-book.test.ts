@@ -57,8 +57,8 @@ describe('NodeBook', () => {
     book.node('seen', T).coverage.received()
     book.node('lost', T).coverage.lost(3, true)
     expect(book.coverage()).toEqual([
-      { node: 'seen', received: 1, missed: 0 },
-      { node: 'lost', received: 0, missed: 3 },
+      { node: 'seen', received: 1, missed: 0, heardMs: 0 },
+      { node: 'lost', received: 0, missed: 3, heardMs: 0 },
     ])
   })
 })

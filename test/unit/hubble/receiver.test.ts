@@ -68,7 +68,7 @@ describe('Receiver', () => {
       { kind: 'lost', node: 'n', reason: 'hubble_ring', count: 2 },
       { kind: 'lost', node: 'n', reason: 'unknown', count: 1 },
     ])
-    expect(book.coverage()).toEqual([{ node: 'n', received: 0, missed: 15 }])
+    expect(book.coverage()).toEqual([{ node: 'n', received: 0, missed: 15, heardMs: 0 }])
   })
 
   it('does not count the mark of a ring that is too short, each node has one a stream', () => {
@@ -80,7 +80,7 @@ describe('Receiver', () => {
       { kind: 'lost', node: 'b', reason: 'hubble_ring', count: 1 },
     ])
     expect([...made.notCovered]).toEqual(['a', 'b'])
-    expect(book.coverage()).toEqual([{ node: 'b', received: 0, missed: 1 }])
+    expect(book.coverage()).toEqual([{ node: 'b', received: 0, missed: 1, heardMs: 0 }])
   })
 
   it('keeps to its bounds, both inclusive', () => {

@@ -171,6 +171,6 @@ describe('coverage', () => {
       [{ status: at(0, 1) }, { before: spoke }, { status: at(30, 2) }, {}, { status: at(30, 3) }],
       { agent: 'n' },
     )
-    expect(book.coverage()).toEqual([{ node: 'n', received: 10, missed: 20 }])
+    expect(book.coverage()).toEqual([{ node: 'n', received: 10, missed: 20, heardMs: 0 }])
   })
 })
