@@ -80,8 +80,10 @@ function state() {
     lost: [...lost.values()].reduce((sum, count) => sum + count, 0),
     notCovered,
     rssMb: Math.round(process.memoryUsage.rss() / 1e6),
+    heapMb: Math.round(process.memoryUsage().heapUsed / 1e6),
     cpuSeconds: Math.round((user + system) / 1e4) / 100,
     longestPauseMs: Math.round(delay.max / 1e6),
+    p99PauseMs: Math.round(delay.percentile(99) / 1e6),
   }
 }
 

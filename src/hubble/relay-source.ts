@@ -13,6 +13,7 @@ import {
 import type { FlowFilter } from './flow-filter.ts'
 import { gapOf, LiveReader, type LiveReaderOptions } from './live-reader.ts'
 import { NodeBook } from './node-book.ts'
+import type { Receiver } from './receiver.ts'
 import { RelayWatch } from './relay-watch.ts'
 import type { CallEnd } from './transport.ts'
 import { WireView } from './wire-view.ts'
@@ -48,6 +49,8 @@ const REOPEN_AFTER_MS = 8 * 60_000
 const OVERLAP_MS = 3_000
 /** The same of an agent, which is one node: two of its threads may stamp flows at once. */
 const AGENT_OVERLAP_MS = 100
+/** A bounded read is tried so often while a node fails; then it ends without that node. */
+const BOUNDED_TRIES_MAX = 3
 /** A stream that lived this long has worked, flows or not. */
 const HEALTHY_AFTER_MS = 10_000
 
@@ -80,6 +83,8 @@ class RelaySource implements Source {
   #handed = 0
   #reader: LiveReader | undefined
   #isStreamDown = false
+  /** Bounded reads that ended while a node failed. */
+  #incomplete = 0
   /** Ends the stream that runs, to be opened anew for the reason of the abort. */
   #reopen = new AbortController()
 
@@ -193,7 +198,7 @@ class RelaySource implements Source {
   async #stream(to: FlowPort, ended: AbortSignal): Promise<StreamOutcome> {
     const { now, reopenAfterMs = REOPEN_AFTER_MS } = this.#options
     const client = this.#client
-    if (client === undefined) return { kind: 'finished' }
+    if (client === undefined) return FINISHED
     const startedMs = now()
     this.#reopen = new AbortController()
     const reopen = this.#reopen
@@ -222,13 +227,19 @@ class RelaySource implements Source {
     this.#reader = undefined
     const reason: unknown = reopen.signal.reason
     if (reopen.signal.aborted && typeof reason === 'string') return { kind: 'reopen', reason }
-    if (this.paced && end.code === 0 && nodeError === '') return { kind: 'finished' }
+    if (this.paced && end.code === 0 && this.#isComplete(reader.receiver)) return FINISHED
     // What the overlap brings again is no progress.
     const isHealthy = handed > 0 || now() - startedMs >= HEALTHY_AFTER_MS
     // A request that the nodes refuse never comes back as an error of Relay's.
     const message = end.code === 0 ? nodeError : REFUSALS.includes(end.code) ? end.details : ''
     const refusal = handed === 0 && isRefusal(message) ? refusalOf(message) : undefined
     return { kind: 'failed', end: reopen.signal.aborted ? HUNG : end, isHealthy, refusal }
+  }
+
+  /** Of a bounded read that ended with OK: a Relay that knows no node yet ends so too. */
+  #isComplete({ handed, nodeError, connected }: Receiver): boolean {
+    if (nodeError !== '') return ++this.#incomplete >= BOUNDED_TRIES_MAX
+    return handed > 0 || connected.size > 0 || this.#watch.connected > 0
   }
 
   /**
@@ -265,6 +276,7 @@ class RelaySource implements Source {
   }
 }
 
+const FINISHED = { kind: 'finished' } as const
 const HUNG: CallEnd = { code: DEADLINE_EXCEEDED, details: '' }
 
 /** `grpc.status` with which an agent, asked directly, refuses: INVALID_ARGUMENT, and UNKNOWN. */

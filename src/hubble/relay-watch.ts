@@ -75,6 +75,11 @@ export class RelayWatch {
     this.#options = options
   }
 
+  /** Nodes that the server was connected to when it last answered. */
+  get connected(): number {
+    return this.#known.connected
+  }
+
   /** Until `signal` aborts. */
   async run(to: FlowPort, signal: AbortSignal): Promise<void> {
     const { everyMs = EVERY_MS, deadlineMs = DEADLINE_MS, isStreamDown, now } = this.#options
@@ -84,6 +89,8 @@ export class RelayWatch {
       const handed = this.#options.handed()
       const status = await client.serverStatus(deadlineMs, signal)
       if (signal.aborted) return
+      // The connection was replaced meanwhile: that is no word on the server.
+      if ('code' in status && this.#options.client() !== client) continue
       const isWell = this.#noteStatus(status, handed, to)
       if (isWell && round % 2 === 0) await this.#askNodes(client, status, deadlineMs, to, signal)
       this.#options.book.advance(now())

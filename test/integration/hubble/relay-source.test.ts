@@ -268,6 +268,44 @@ describe('a bounded read', () => {
   })
 })
 
+describe('a bounded read that is not whole', () => {
+  const bounded = { untilMs: T + 40, backoffMs: () => 20 }
+  const status = (state: number) => ({
+    node_status: { state_change: state, node_names: ['n1'], message: 'connection refused' },
+  })
+
+  it('waits for a Relay that knows no node yet, which ends at once and with OK', async () => {
+    let nodes = 0
+    const relay = await startRelay({
+      serverStatus: (reply) => reply(null, { num_connected_nodes: { value: nodes } }),
+      getFlows: (call, attempt) => {
+        if (attempt === 3) {
+          nodes = 1
+          call.write(flow('a'))
+        }
+        call.end()
+      },
+    })
+    const { flows, notices } = await read(relay.address, bounded, 1_000)
+    expect(flows).toEqual(['a'])
+    expect(notices.filter(({ kind }) => kind === 'interrupted').length).toBeGreaterThan(0)
+  })
+
+  it('is tried again while a node fails, and ends without it in the end', async () => {
+    let attempts = 0
+    const relay = await startRelay({
+      getFlows: (call, attempt) => {
+        attempts = attempt
+        call.write(flow('a'))
+        call.write(status(4))
+        call.end()
+      },
+    })
+    const { flows } = await read(relay.address, bounded, 1_000)
+    expect([flows, attempts]).toEqual([['a'], 3])
+  })
+})
+
 describe('a relay that is not there', () => {
   it('is told, and read as soon as it comes', async () => {
     const first = await startRelay({ getFlows: () => {} })
