@@ -1,9 +1,8 @@
 import { connect } from 'node:net'
-import { createGrpcJsTransport } from '../src/hubble/grpc-js-transport.ts'
-import { createSocketTransport } from '../src/hubble/h2/socket-transport.ts'
-import { createHttp2Transport } from '../src/hubble/http2-transport.ts'
 import { observerService } from '../src/hubble/proto.ts'
-import type { OnMessage, StreamTransport } from '../src/hubble/transport.ts'
+import { createGrpcJsTransport } from '../src/hubble/transport/grpc-js-transport.ts'
+import { createHttp2Transport } from '../src/hubble/transport/h2/http2-transport.ts'
+import type { OnMessage, StreamTransport } from '../src/hubble/transport/transport.ts'
 import { decodeOnly, wholePipeline } from './stages.ts'
 
 /**
@@ -15,9 +14,6 @@ const WARM_UP = Number(warmUpText)
 const FLOWS = Number(flowsText)
 const WAYS: Readonly<Record<string, () => Promise<void>>> = {
   raw: () => readRaw(address),
-  socket: () => readBy(createSocketTransport(address, undefined), () => undefined),
-  'socket+decode': () => readBy(createSocketTransport(address, undefined), decodeOnly()),
-  'socket+pipeline': () => readBy(createSocketTransport(address, undefined), wholePipeline()),
   http2: () => readBy(createHttp2Transport(address, undefined), () => undefined),
   'grpc-js': () => readBy(createGrpcJsTransport(address, undefined), () => undefined),
   'http2+decode': () => readBy(createHttp2Transport(address, undefined), decodeOnly()),

@@ -62,13 +62,10 @@ const go = (name: string, options: { decode: boolean; metrics?: boolean }): Row 
 
 const rows: readonly Row[] = [
   ours('raw'),
-  ours('socket'),
   ours('http2'),
   ours('grpc-js'),
-  ours('socket+decode'),
   ours('http2+decode'),
   ours('grpc-js+decode'),
-  ours('socket+pipeline'),
   ours('http2+pipeline'),
   ours('grpc-js+pipeline'),
   go('Go transport', { decode: false }),
@@ -117,9 +114,6 @@ const results = [...figures].map(([name, all]) => {
 })
 const medianOf = (name: string) => results.find((row) => row.name === name)?.median ?? Number.NaN
 const ratios = {
-  'Go decode / socket+decode': medianOf('Go decode') / medianOf('socket+decode'),
-  'Go decode+metrics / socket+pipeline':
-    medianOf('Go decode+metrics') / medianOf('socket+pipeline'),
   'Go decode / http2+decode': medianOf('Go decode') / medianOf('http2+decode'),
   'Go decode+metrics / http2+pipeline': medianOf('Go decode+metrics') / medianOf('http2+pipeline'),
   'Relay itself / http2+pipeline': medianOf('Relay itself') / medianOf('http2+pipeline'),

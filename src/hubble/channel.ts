@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import * as grpc from '@grpc/grpc-js'
 import { ConfigError } from '../errors.ts'
-import { createGrpcJsTransport } from './grpc-js-transport.ts'
-import { createHttp2Transport } from './http2-transport.ts'
 import { observerService, peerService } from './proto.ts'
-import type { CallEnd, OnMessage, StreamTransport, TlsMaterial } from './transport.ts'
+import { createGrpcJsTransport } from './transport/grpc-js-transport.ts'
+import { createHttp2Transport } from './transport/h2/http2-transport.ts'
+import type { CallEnd, OnMessage, StreamTransport, TlsMaterial } from './transport/transport.ts'
 
 /** Files in PEM. `serverName` is checked against the certificate instead of the address's host. */
 interface TlsOptions {

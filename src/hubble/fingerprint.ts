@@ -1,5 +1,5 @@
 import type { FlowView } from '../model/flow-view.ts'
-import { UuidHash } from './uuid-hash.ts'
+import { UuidHash } from './wire/uuid-hash.ts'
 
 const hash = new UuidHash()
 

@@ -6,7 +6,7 @@ import type { NodeBook, NodeEntry } from './node-book.ts'
 import { NodeReading } from './node-reading.ts'
 import { observerService } from './proto.ts'
 import { Receiver, type TimeBounds } from './receiver.ts'
-import { WireKind, type WireView } from './wire-view.ts'
+import { WireKind, type WireView } from './wire/wire-view.ts'
 
 /** How far a flow's time may be ahead of ours and still be believed, in ms. */
 const AHEAD_MAX_MS = 5 * 60_000

@@ -4,7 +4,7 @@ import { pause } from '../runtime/pause.ts'
 import { type HubbleClient, type PeerChange, reasonOf } from './channel.ts'
 import { NodeBook } from './node-book.ts'
 import { createRelaySource, type RelayOptions } from './relay-source.ts'
-import { WireView } from './wire-view.ts'
+import { WireView } from './wire/wire-view.ts'
 
 export interface PeerOptions extends Omit<RelayOptions, 'agent' | 'book' | 'view'> {
   /** Connects to the agent of one node; `serverName` is undefined where it speaks plaintext. */

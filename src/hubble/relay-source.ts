@@ -10,13 +10,13 @@ import {
   reasonOf,
   timestampOf,
 } from './channel.ts'
-import type { FlowFilter } from './flow-filter.ts'
+import type { FlowFilter } from './filter/flow-filter.ts'
 import { gapOf, LiveReader, type LiveReaderOptions } from './live-reader.ts'
 import { NodeBook } from './node-book.ts'
 import type { Receiver } from './receiver.ts'
 import { RelayWatch } from './relay-watch.ts'
-import type { CallEnd } from './transport.ts'
-import { WireView } from './wire-view.ts'
+import type { CallEnd } from './transport/transport.ts'
+import { WireView } from './wire/wire-view.ts'
 
 export interface RelayOptions {
   readonly name: string

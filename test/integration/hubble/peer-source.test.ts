@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { connectHubble } from '../../../src/hubble/channel.ts'
-import { compileFlowFilter } from '../../../src/hubble/flow-filter.ts'
+import { compileFlowFilter } from '../../../src/hubble/filter/flow-filter.ts'
 import { createPeerSource, type PeerOptions } from '../../../src/hubble/peer-source.ts'
 import { EndpointTable } from '../../../src/model/endpoint.ts'
 import { directoryOf } from '../../fixtures/directory.ts'

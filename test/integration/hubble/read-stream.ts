@@ -1,14 +1,13 @@
 import { onTestFinished } from 'vitest'
-import { createGrpcJsTransport } from '../../../src/hubble/grpc-js-transport.ts'
-import { createSocketTransport } from '../../../src/hubble/h2/socket-transport.ts'
-import { createHttp2Transport } from '../../../src/hubble/http2-transport.ts'
+import { createGrpcJsTransport } from '../../../src/hubble/transport/grpc-js-transport.ts'
+import { createHttp2Transport } from '../../../src/hubble/transport/h2/http2-transport.ts'
 import type {
   CallEnd,
   OnMessage,
   StreamTransport,
   TlsMaterial,
   TransportOptions,
-} from '../../../src/hubble/transport.ts'
+} from '../../../src/hubble/transport/transport.ts'
 import { GRPC_HEADERS, type RawStream } from './raw-http2-server.ts'
 
 export const PATH = '/observer.Observer/GetFlows'
@@ -16,8 +15,7 @@ export const REQUEST = Buffer.from('the request')
 export const OK = { 'grpc-status': '0' }
 
 export const TRANSPORTS = [
-  { name: 'http2', file: 'http2-transport.ts', create: createHttp2Transport },
-  { name: 'socket', file: 'h2/socket-transport.ts', create: createSocketTransport },
+  { name: 'http2', file: 'h2/http2-transport.ts', create: createHttp2Transport },
   { name: 'grpc-js', file: 'grpc-js-transport.ts', create: createGrpcJsTransport },
 ] as const
 export type Transport = (typeof TRANSPORTS)[number]

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { connectHubble } from '../../../src/hubble/channel.ts'
-import { compileFlowFilter } from '../../../src/hubble/flow-filter.ts'
+import { compileFlowFilter } from '../../../src/hubble/filter/flow-filter.ts'
 import { createRelaySource } from '../../../src/hubble/relay-source.ts'
 import { EndpointTable } from '../../../src/model/endpoint.ts'
 import { directoryOf } from '../../fixtures/directory.ts'

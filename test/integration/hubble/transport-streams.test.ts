@@ -293,7 +293,7 @@ describe.each(TRANSPORTS)('$name', (transport) => {
   ])('keeps the process alive no longer than $why', async ({ why, stop, silent = false }) => {
     const finish = why === 'the stream ended' ? finishOk : () => {}
     const server = await startRawServer(says(framed(Buffer.from('a')), finish), { silent })
-    const file = `../../../src/hubble/${transport.file}`
+    const file = `../../../src/hubble/transport/${transport.file}`
     const script = `
       const [create] = Object.values(await import(${JSON.stringify(new URL(file, import.meta.url))}))
       const client = create('${server.address}', undefined, { connectTimeoutMs: 300 })

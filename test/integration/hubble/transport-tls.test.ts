@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TlsOptions } from 'node:tls'
 import { describe, expect, it, vi } from 'vitest'
-import type { TlsMaterial } from '../../../src/hubble/transport.ts'
+import type { TlsMaterial } from '../../../src/hubble/transport/transport.ts'
 import { startRawServer } from './raw-http2-server.ts'
 import {
   ENDED_OK,

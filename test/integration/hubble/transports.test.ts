@@ -8,7 +8,7 @@ import {
   MESSAGE_BYTES_MAX,
   type OnMessage,
   type TransportOptions,
-} from '../../../src/hubble/transport.ts'
+} from '../../../src/hubble/transport/transport.ts'
 import { startHubbleNode, startRelay } from '../../services/hubble.ts'
 import { need } from '../../services/need.ts'
 import {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { flowFilter } from '../../../src/config/flow-filter.ts'
-import { FILTER_TERMS } from '../../../src/hubble/filter-terms.ts'
-import { compileFlowFilter } from '../../../src/hubble/flow-filter.ts'
+import { FILTER_TERMS } from '../../../src/hubble/filter/filter-terms.ts'
+import { compileFlowFilter } from '../../../src/hubble/filter/flow-filter.ts'
 import { protoType } from '../../../src/hubble/proto.ts'
 
 const entry = flowFilter.unwrap().shape.allow.unwrap().element

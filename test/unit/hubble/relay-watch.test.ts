@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { HubbleClient, NodeFacts, ServerStatus } from '../../../src/hubble/channel.ts'
 import { NodeBook } from '../../../src/hubble/node-book.ts'
 import { RelayWatch, type RelayWatchOptions } from '../../../src/hubble/relay-watch.ts'
-import type { CallEnd } from '../../../src/hubble/transport.ts'
+import type { CallEnd } from '../../../src/hubble/transport/transport.ts'
 import type { SourceNotice } from '../../../src/pipeline/contract.ts'
 
 const T = 1_760_000_000_000

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { messageOfLine } from '../../../src/hubble/capture-source.ts'
+import { messageOfLine } from '../../../src/hubble/capture/capture-source.ts'
 import { dropReasonName } from '../../../src/hubble/drop-reason.ts'
 import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
 import { statusClassOf } from '../../../src/metrics/api-metrics.ts'
