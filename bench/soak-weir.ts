@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import { createApp } from '../src/app.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { type FlowView, L7Type } from '../src/model/flow-view.ts'
@@ -10,6 +10,7 @@ import { type FlowView, L7Type } from '../src/model/flow-view.ts'
 const [, , relay = '', flowsText = '0'] = process.argv
 const FLOWS = Number(flowsText)
 const TELL_EVERY_MS = 5_000
+const TICK_MS = 10
 
 const { config } = loadConfig({
   file: undefined,
@@ -29,6 +30,23 @@ let duplicates = 0
 let notCovered = 0
 let rssMb = 0
 const delay = monitorEventLoopDelay({ resolution: 5 })
+let longestGcMs = 0
+const collections = new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) longestGcMs = Math.max(longestGcMs, duration)
+})
+/** The longest time between two ticks that the process itself took, and not its neighbours. */
+let longestOwnPauseMs = 0
+let tickMs = performance.now()
+let tickCpu = process.cpuUsage()
+
+function tick(): void {
+  const nowMs = performance.now()
+  const { user, system } = process.cpuUsage(tickCpu)
+  const ownMs = Math.min(nowMs - tickMs - TICK_MS, (user + system) / 1_000)
+  longestOwnPauseMs = Math.max(longestOwnPauseMs, ownMs)
+  tickMs = nowMs
+  tickCpu = process.cpuUsage()
+}
 
 function check(view: FlowView): void {
   const number = numberOf(view)
@@ -83,6 +101,8 @@ function state() {
     heapMb: Math.round(process.memoryUsage().heapUsed / 1e6),
     cpuSeconds: Math.round((user + system) / 1e4) / 100,
     longestPauseMs: Math.round(delay.max / 1e6),
+    longestOwnPauseMs: Math.round(longestOwnPauseMs),
+    longestGcMs: Math.round(longestGcMs),
     p99PauseMs: Math.round(delay.percentile(99) / 1e6),
   }
 }
@@ -90,7 +110,13 @@ function state() {
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
 // What starting costs is no pause of the work.
-setTimeout(() => delay.enable(), 2_000)
+setTimeout(() => {
+  delay.enable()
+  tickMs = performance.now()
+  tickCpu = process.cpuUsage()
+  setInterval(tick, TICK_MS).unref()
+  collections.observe({ entryTypes: ['gc'] })
+}, 2_000)
 const timer = setInterval(() => tell(state()), TELL_EVERY_MS)
 await app.run(stop.signal)
 clearInterval(timer)

@@ -19,6 +19,8 @@ export interface SocketConnectionOptions {
 
 /** One read at most. Larger ones leave the CPU's cache, smaller ones cost a call each. */
 const READ_BYTES = 262_144
+/** After so much the rest of the process has its turn: a ring that is replayed comes as fast as it is read. */
+const TURN_BYTES = 524_288
 /** Before each read stands the frame that the last one had cut. */
 const REST_BYTES_MAX = FRAME_HEADER_BYTES + FRAME_BYTES_MAX
 /** How long a peer may take for our farewell, in ms. */
@@ -37,6 +39,8 @@ export class SocketConnection {
   readonly #buffer = Buffer.allocUnsafeSlow(REST_BYTES_MAX + READ_BYTES)
   /** What the last read had cut, in front of where the next one begins. */
   #restBytes = 0
+  /** Read since the rest of the process last had its turn. */
+  #turnBytes = 0
   #isReady = false
   #isGone = false
   /** Why it is lost, where that is known: an error, or what the peer did against the protocol. */
@@ -94,6 +98,7 @@ export class SocketConnection {
     this.#lose()
   }
 
+  /** False: no further read before the socket is resumed. */
   #onRead(bytes: number): boolean {
     const end = REST_BYTES_MAX + bytes
     try {
@@ -104,7 +109,11 @@ export class SocketConnection {
       this.#error ??= error
       this.#lose()
     }
-    return true
+    this.#turnBytes += bytes
+    if (this.#turnBytes < TURN_BYTES || this.#isGone) return true
+    this.#turnBytes = 0
+    setImmediate(() => this.#socket.resume())
+    return false
   }
 
   /** Ends it once; what was written before still goes out, as far as the peer takes it soon. */
