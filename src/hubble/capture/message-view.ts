@@ -1,52 +1,23 @@
-import type { Endpoint, EndpointTable } from '../../model/endpoint.ts'
+import type { EndpointTable } from '../../model/endpoint.ts'
 import { Direction, FlowKind, L4Protocol, TcpFlag } from '../../model/flow-view.ts'
 import { endpointFieldsOf } from '../endpoint-fields.ts'
-import type { FlowCursor } from '../flow-cursor.ts'
+import { type FlowCursor, FlowFields, FlowType, UUID_MAX } from '../flow-cursor.ts'
 import type { FlowMessage, FlowsMessage, PortsMessage, ServiceMessage } from '../flow-message.ts'
 import { UuidHash } from '../wire/uuid-hash.ts'
 
-const FlowTypeL3L4 = 1
-const FlowTypeL7 = 2
-const FlowTypeSock = 3
-/** A real one has 36 characters; what is longer is no uuid, and would be kept whole. */
-const UUID_MAX = 64
 const NO_FLOW: FlowMessage = {}
 const TCP_FLAGS = Object.entries(TcpFlag).map(([name, bit]) => [name.toUpperCase(), bit] as const)
 
 /** The view over decoded messages: one object, moved from message to message. */
-export class MessageView implements FlowCursor {
-  readonly cluster: string
-  kind: FlowKind = FlowKind.unknown
-  timeSeconds = 0
-  timeNanos = 0
-  verdict = 0
-  direction: Direction = Direction.unknown
-  l7Type = 0
-  isReply: -1 | 0 | 1 = -1
-  dropReason = 0
-  source: Endpoint
-  destination: Endpoint
-  sourcePort = 0
-  destinationPort = 0
-  l4Protocol = 0
-  tcpFlags = 0
-  eventType = 0
-  eventSubType = 0
-  httpStatus = 0
-  latencyNs = 0
-  dnsRcode = 0
-  uuidHigh = 0
-  uuidLow = 0
+export class MessageView extends FlowFields implements FlowCursor {
   readonly #uuidHash = new UuidHash()
   readonly #endpoints: EndpointTable
   #flow: FlowMessage = NO_FLOW
   #nodeName = ''
 
   constructor(endpoints: EndpointTable, cluster: string) {
+    super(cluster, endpoints.none)
     this.#endpoints = endpoints
-    this.cluster = cluster
-    this.source = endpoints.none
-    this.destination = endpoints.none
   }
 
   /** Moves the view onto the flow of `message`; its response's node and time stand in where the flow has none. */
@@ -91,9 +62,9 @@ export class MessageView implements FlowCursor {
     if (l7?.http) this.kind = FlowKind.http
     else if (l7?.dns) this.kind = FlowKind.dns
     else if (l7?.kafka) this.kind = FlowKind.kafka
-    else if (l7 || Type === FlowTypeL7) this.kind = FlowKind.l7Other
-    else if (Type === FlowTypeL3L4) this.kind = FlowKind.l3l4
-    else this.kind = Type === FlowTypeSock ? FlowKind.sock : FlowKind.unknown
+    else if (l7 || Type === FlowType.l7) this.kind = FlowKind.l7Other
+    else if (Type === FlowType.l3l4) this.kind = FlowKind.l3l4
+    else this.kind = Type === FlowType.sock ? FlowKind.sock : FlowKind.unknown
   }
 
   uuid(): string {

@@ -1,6 +1,6 @@
-import type { Endpoint, EndpointTable } from '../../model/endpoint.ts'
+import type { EndpointTable } from '../../model/endpoint.ts'
 import { Direction, FlowKind } from '../../model/flow-view.ts'
-import type { FlowCursor } from '../flow-cursor.ts'
+import { type FlowCursor, FlowFields, FlowType, UUID_MAX } from '../flow-cursor.ts'
 import { UuidHash } from './uuid-hash.ts'
 import { WireEndpoints } from './wire-endpoints.ts'
 import { WireFlow, WireTime } from './wire-flow.ts'
@@ -13,12 +13,6 @@ export type WireKind = (typeof WireKind)[keyof typeof WireKind]
 
 /** What is read of it, by the numbers of proto/observer/observer.proto. */
 const RESPONSE = fieldTable([], [1, 2, 3, 1_000, 1_001])
-
-const FlowTypeL3L4 = 1
-const FlowTypeL7 = 2
-const FlowTypeSock = 3
-/** A real one has 36 bytes; what is longer is no uuid. */
-const UUID_MAX = 64
 
 /** Of some thousand nodes at most. */
 const NODES = { entriesMax: 16_384, keysMax: 1_024 * 1_024, keyMax: 512 }
@@ -34,29 +28,7 @@ const TOKENS = { entriesMax: 256, keysMax: 8 * 1_024, keyMax: 32 }
  * One for each source: its tables learn from what comes.
  * Source: cilium v1.20.2 `api/v1/observer/observer.proto`, `api/v1/flow/flow.proto`.
  */
-export class WireView implements FlowCursor {
-  readonly cluster: string
-  kind: FlowKind = FlowKind.unknown
-  timeSeconds = 0
-  timeNanos = 0
-  verdict = 0
-  direction: Direction = Direction.unknown
-  l7Type = 0
-  isReply: -1 | 0 | 1 = -1
-  dropReason = 0
-  source: Endpoint
-  destination: Endpoint
-  sourcePort = 0
-  destinationPort = 0
-  l4Protocol = 0
-  tcpFlags = 0
-  eventType = 0
-  eventSubType = 0
-  httpStatus = 0
-  latencyNs = 0
-  dnsRcode = 0
-  uuidHigh = 0
-  uuidLow = 0
+export class WireView extends FlowFields implements FlowCursor {
   readonly #reader = new WireReader()
   readonly #endpoints: WireEndpoints
   readonly #flow: WireFlow
@@ -69,11 +41,9 @@ export class WireView implements FlowCursor {
   readonly #tokens = new WireTable<string>(TOKENS)
 
   constructor(endpoints: EndpointTable, cluster: string) {
-    this.cluster = cluster
+    super(cluster, endpoints.none)
     this.#endpoints = new WireEndpoints(endpoints)
     this.#flow = new WireFlow(this.#endpoints)
-    this.source = endpoints.none
-    this.destination = endpoints.none
   }
 
   /** What full tables cost: entries that gave way, and are learnt again when they come. */
@@ -214,7 +184,7 @@ function directionOf(number: number): Direction {
 }
 
 function kindOf(flowType: number): FlowKind {
-  if (flowType === FlowTypeL7) return FlowKind.l7Other
-  if (flowType === FlowTypeL3L4) return FlowKind.l3l4
-  return flowType === FlowTypeSock ? FlowKind.sock : FlowKind.unknown
+  if (flowType === FlowType.l7) return FlowKind.l7Other
+  if (flowType === FlowType.l3l4) return FlowKind.l3l4
+  return flowType === FlowType.sock ? FlowKind.sock : FlowKind.unknown
 }
