@@ -1,7 +1,10 @@
 import { hash } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
+import { ApiKnowledge } from './app/api-knowledge.ts'
 import { callJson, createEventOutlet, type EventOutlet } from './app/event-outlet.ts'
+import { laterSink } from './app/later-sink.ts'
 import { limitFacts } from './app/limit-facts.ts'
+import { accessOf } from './app/live-catalogue.ts'
 import { respondOptions } from './app/respond-options.ts'
 import {
   checkFilters,
@@ -19,10 +22,9 @@ import { createRecent, RECENT_OUTCOMES } from './console/recent.ts'
 import { createDetector, DETECT_OUTCOMES } from './detect/detector.ts'
 import { createExchangeStage, EXCHANGE_OUTCOMES } from './exchange/exchange-stage.ts'
 import { identityHash } from './exchange/identity-hash.ts'
-import { Catalogue } from './identity/catalogue.ts'
 import { ClientNamer } from './identity/client.ts'
+import { DISCOVERY_OUTCOMES } from './identity/discovery.ts'
 import { createIdentityStage, IDENTITY_OUTCOMES } from './identity/identity-stage.ts'
-import { openCatalogue } from './identity/open-catalogue.ts'
 import type { ApiCall } from './model/api-call.ts'
 import { EndpointTable } from './model/endpoint.ts'
 import type { Finding } from './model/finding.ts'
@@ -37,7 +39,7 @@ import {
   type Responder,
   type ResponderOptions,
 } from './respond/responder.ts'
-import { Lifecycle } from './runtime/lifecycle.ts'
+import { type Component, Lifecycle } from './runtime/lifecycle.ts'
 import { Health } from './telemetry/health.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
@@ -84,7 +86,6 @@ const NODES_SHOWN_MAX = 20
 const RECENT = { callsMax: 5_000, findingsMax: 500 }
 const SPANS = { queueMax: 16_384, batchMax: 512 }
 const EVENTS_OUTCOMES = ['kept'] as const
-const NO_CATALOGUE = new Catalogue([])
 
 /** Puts the rooms together: the only place that knows all of them. Follow `pipeline` from here. */
 export function createApp(config: Config, options: AppOptions): App {
@@ -99,13 +100,14 @@ class Weir implements App {
   readonly #endpoints = new EndpointTable()
   readonly #recent = createRecent(RECENT)
   readonly #health = new Health()
+  readonly #apis: ApiKnowledge
   readonly #sources: readonly Source[]
   readonly #events: EventOutlet | undefined
   readonly #spans: SpanSink | undefined
   readonly #responder: Responder
+  #target: Component | undefined
   readonly #pipeline: Pipeline
   readonly #console: Console | undefined
-  #catalogue = NO_CATALOGUE
   /** What the bounds of each table cost so far. */
   #evictions: () => Readonly<Record<string, number>> = () => ({})
 
@@ -122,6 +124,7 @@ class Weir implements App {
     })
     this.#sources = createSources(config, { ...options, endpoints: this.#endpoints })
     for (const { name } of this.#sources) this.#health.expect(name)
+    this.#apis = this.#createKnowledge()
     this.#responder = this.#createResponder()
     this.#pipeline = this.#createPipeline()
     this.#events = options.headless === true ? undefined : this.#createEvents()
@@ -130,7 +133,8 @@ class Weir implements App {
     this.#telemetry.observe({
       ledger: this.ledger,
       limits: () => this.limits(),
-      apis: () => this.#catalogue.apis.length,
+      apis: () => this.#apis.current.apis.length,
+      discoveries: () => this.#apis.discovery.open(),
       evictions: () => this.#evictions(),
       coverage: () => this.#sources.map((s) => ({ source: s.name, nodes: s.coverage() })),
     })
@@ -150,6 +154,8 @@ class Weir implements App {
     const components = [
       ...this.#sources,
       this.#responder,
+      this.#target,
+      this.#apis.catalogue,
       this.#events?.delivery,
       this.#spans,
       this.#console,
@@ -165,7 +171,6 @@ class Weir implements App {
         log.info({ address: this.#console.address }, 'Console listens')
         this.#options.onListen?.(this.#console.address)
       }
-      await this.#loadCatalogue()
       // Without a live source the flows carry the time, so that a replay is the same every time.
       if (isLive) {
         this.#advance()
@@ -196,12 +201,16 @@ class Weir implements App {
     await source.run(port, stop)
   }
 
-  async #loadCatalogue(): Promise<void> {
-    const { catalogue, problems } = await openCatalogue(this.#config.identity.manifests)
-    this.#catalogue = catalogue
-    this.#health.catalogueLoaded()
-    this.#telemetry.catalogueLoaded(catalogue.apis.length, problems)
-    for (const problem of problems) this.#options.onProblem?.(problem)
+  #createKnowledge(): ApiKnowledge {
+    return new ApiKnowledge({
+      config: this.#config,
+      telemetry: this.#telemetry,
+      coverage: () => this.#coverage(),
+      onDiscovery: (discovery) => this.#events?.discovery(discovery),
+      onLoaded: () => this.#health.catalogueLoaded(),
+      onDegraded: (what, reason) => this.#degraded(what, reason),
+      onProblem: (problem) => this.#options.onProblem?.(problem),
+    })
   }
 
   #coverage(): number {
@@ -222,6 +231,13 @@ class Weir implements App {
       identityHeaders: identity.client.headers.map((header) => header.toLowerCase()),
     })
     const clients = new ClientNamer(identity.client)
+    const names = createIdentityStage({
+      catalogue: (timeMs) => this.#apis.catalogue.history.at(timeMs),
+      complete: (resolution, exchange) => this.#apis.learned.complete(resolution, exchange),
+      limits: () => this.#responder.inForce(),
+      clients,
+      hashIdentity: identityHash,
+    })
     this.#evictions = () => ({
       calls: exchanges.evicted,
       matches: exchanges.forgotten,
@@ -231,39 +247,30 @@ class Weir implements App {
       apis: detector.apisOverflowed,
       abuses: detector.abusesForgotten,
       ...evictionsOf(this.#sources),
+      ...this.#apis.evictions(),
+      ...names.evictions(),
       ...this.#responder.counts().evictions,
     })
     return new Pipeline({
       ledger: this.ledger,
       exchange: exchanges,
       exchangeOutcomes: EXCHANGE_OUTCOMES,
-      identity: createIdentityStage({
-        catalogue: () => this.#catalogue,
-        limits: () => this.#responder.inForce(),
-        clients,
-        hashIdentity: identityHash,
-      }),
+      identity: names,
       identityOutcomes: IDENTITY_OUTCOMES,
       flowSinks: [metrics.network],
       callSinks: [
         metrics.api,
-        { name: 'traces', sink: this.#tracesSink(), outcomes: TRACES_OUTCOMES },
+        { name: 'traces', sink: laterSink(() => this.#spans), outcomes: TRACES_OUTCOMES },
         { name: 'events', sink: this.#eventsSink(), outcomes: EVENTS_OUTCOMES },
         { name: 'recent', sink: this.#recent, outcomes: RECENT_OUTCOMES },
         // What acts comes before what finds: a limit's own client is judged by the calls after it.
         { name: 'respond', sink: this.#responder.sink, outcomes: RESPOND_OUTCOMES },
         { name: 'detect', sink: detector, outcomes: DETECT_OUTCOMES },
+        { name: 'discovery', sink: this.#apis.discovery, outcomes: DISCOVERY_OUTCOMES },
       ],
       ready: () => this.#events?.delivery.ready() ?? this.#spans?.ready(),
       onNotice: (source, notice) => this.#noticed(source, notice),
     })
-  }
-
-  #tracesSink(): Sink<ApiCall> {
-    return {
-      accept: (call) => this.#spans?.accept(call) ?? 0,
-      advance: (eventMs, wallMs) => this.#spans?.advance(eventMs, wallMs),
-    }
   }
 
   #eventsSink(): Sink<ApiCall> {
@@ -305,11 +312,15 @@ class Weir implements App {
 
   #createResponder(): Responder {
     const watchOnly = this.#options.headless === true
+    const { respond, identity } = this.#config
+    const wanted: Config['respond'] = watchOnly ? { ...respond, mode: 'observe' } : respond
+    const { targetComponent, ...options } = respondOptions(wanted, accessOf(identity))
+    this.#target = targetComponent
     return createResponder({
-      ...respondOptions(this.#config.respond),
-      ...(watchOnly ? { mode: 'observe', target: null } : {}),
+      ...options,
+      ...(watchOnly ? { target: null } : {}),
       ...this.#options.stages,
-      ...limitFacts(() => this.#catalogue),
+      ...limitFacts(() => this.#apis.current),
       onLimit: (limit) => {
         this.#telemetry.limit(limit)
         this.#events?.limit(limit, this.#pipeline.eventMs)
@@ -341,7 +352,8 @@ class Weir implements App {
         unaccounted: this.ledger.unaccounted(),
         evicted: this.#evictions(),
       }),
-      apis: () => this.#catalogue.apis,
+      apis: () => this.#apis.current.apis,
+      discoveries: () => this.#apis.discovery.list(),
       limits: () => this.limits(),
       ledger: () => this.ledger.accounts(),
       recent: this.#recent,
@@ -378,5 +390,5 @@ export function checkRules(config: Config): void {
 export { renderLimits } from './app/limit-facts.ts'
 export { createDemoCluster } from './demo/demo-cluster.ts'
 export { observerService } from './hubble/proto.ts'
+export { openCatalogue } from './identity/open-catalogue.ts'
 export { resolveRequest } from './identity/resolve-request.ts'
-export { openCatalogue }

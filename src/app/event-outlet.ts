@@ -4,9 +4,11 @@ import type { Config } from '../config/schema.ts'
 import { createPublisher } from '../events/create-publisher.ts'
 import { createDelivery, DELIVERY_OUTCOMES } from '../events/delivery.ts'
 import { encodeCall } from '../events/encode-call.ts'
+import { encodeDiscovery } from '../events/encode-discovery.ts'
 import { encodeFinding } from '../events/encode-finding.ts'
 import { encodeLimit } from '../events/encode-limit.ts'
 import type { ApiCall } from '../model/api-call.ts'
+import type { Discovery } from '../model/discovery.ts'
 import type { Finding } from '../model/finding.ts'
 import type { Limit } from '../model/limit.ts'
 import type { Delivery, Encoded, Outcome } from '../pipeline/contract.ts'
@@ -29,13 +31,14 @@ export interface EventOutletOptions {
 export interface EventOutlet {
   readonly delivery: Omit<Delivery, 'offer'>
   call(call: ApiCall): Outcome
+  discovery(discovery: Discovery): void
   finding(finding: Finding): void
   /** `atMs`: when it changed, Unix ms. */
   limit(limit: Limit, atMs: number): void
 }
 
 /** Topics from the least to the most important: what is shed first stands first. */
-const TOPICS = ['weir.calls', 'weir.findings', 'weir.limits'] as const
+const TOPICS = ['weir.calls', 'weir.discovery', 'weir.findings', 'weir.limits'] as const
 const DEAD_TOPIC = 'weir.dead'
 const BATCH = { batchMax: 500, lingerMs: 50 }
 
@@ -76,7 +79,7 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
       options.onDegraded(state.kind === 'degraded' ? state.reason : null)
     },
   })
-  const [calls, findings, limits] = TOPICS
+  const [calls, discoveries, findings, limits] = TOPICS
   const offer = (record: Encoded): Outcome => {
     books.in++
     return delivery.offer(record)
@@ -90,6 +93,8 @@ export function createEventOutlet(options: EventOutletOptions): EventOutlet | un
     },
     call: (call) =>
       offer(encodeCall({ topic: calls, cluster: call.exchange.report.cluster }, call)),
+    discovery: (discovery) =>
+      void offer(encodeDiscovery({ topic: discoveries, cluster }, discovery)),
     finding: (finding) => void offer(encodeFinding({ topic: findings, cluster }, finding)),
     limit: (limit, atMs) => void offer(encodeLimit({ topic: limits, cluster }, limit, atMs)),
   }

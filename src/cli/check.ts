@@ -34,7 +34,10 @@ async function checked(io: Io, flags: CheckFlags): Promise<number> {
     overrides: flags.manifests === undefined ? {} : { identity: { manifests: flags.manifests } },
   })
   checkRules(config)
-  const { catalogue, problems, ignored } = await openCatalogue(config.identity.manifests)
+  const { catalogue, problems, ignored } = await openCatalogue(
+    config.identity.manifests,
+    config.identity,
+  )
   if (flags.json === true) {
     const apis = catalogue.apis.length
     print(

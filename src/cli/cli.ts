@@ -4,6 +4,7 @@ import { msOfMoment, msOfTimer } from '../config/values.ts'
 import { AppError, describeError } from '../errors.ts'
 import { check } from './check.ts'
 import { demo } from './demo.ts'
+import { explainCall } from './explain.ts'
 import { type Io, print } from './io.ts'
 import { render } from './render.ts'
 import { replay } from './replay.ts'
@@ -117,6 +118,21 @@ function createProgram(io: Io, done: (code: number) => void): Command {
     .addHelpText('after', EXAMPLES.render)
     .action(async (finding, _, verb) => done(await render(io, finding, verb.optsWithGlobals())))
 
+  const explain = verb(program, 'explain', 'why something was done, in sentences').addHelpText(
+    'after',
+    EXAMPLES.explain,
+  )
+  verb(explain, 'call', 'why a call was given to an API, or was not')
+    .argument('<capture>', 'NDJSON of `hubble observe -o json`, gzipped or not')
+    .option('--manifests <dir>', 'Kubernetes manifests (repeatable)', COLLECT)
+    .option('--id <call>', 'the call, by its id in events')
+    .option('--request-id <id>', 'all calls with this x-request-id')
+    .option('--line <number>', 'the call, or the flow, of this line (from 1)', lineFlag)
+    .addHelpText('after', EXAMPLES.explain)
+    .action(async (capture, _, verb) =>
+      done(await explainCall(io, capture, verb.optsWithGlobals())),
+    )
+
   return program
 }
 
@@ -128,6 +144,12 @@ function momentFlag(text: string): number {
   const ms = msOfMoment(text, Date.now())
   if (Number.isNaN(ms)) throw new InvalidArgumentError('must be RFC 3339, or how long ago (5m)')
   return ms
+}
+
+function lineFlag(text: string): number {
+  const line = Number(text)
+  if (!Number.isInteger(line) || line < 1) throw new InvalidArgumentError('must be 1 or more')
+  return line
 }
 
 function durationFlag(text: string): number {
@@ -163,4 +185,8 @@ Examples:
 Examples:
   weir render --manifests ./manifests finding.json
   weir render --manifests ./manifests --mode shadow < finding.json`,
+  explain: `
+Examples:
+  weir explain call capture.jsonl.gz --manifests ./manifests --line 42
+  weir explain call capture.jsonl --manifests ./manifests --request-id 3f0c… --json`,
 } as const

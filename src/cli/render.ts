@@ -17,7 +17,7 @@ export async function render(
   flags: RenderFlags,
 ): Promise<number> {
   const { identity, respond } = configWithManifests(io, flags)
-  const { catalogue, problems } = await openCatalogue(identity.manifests)
+  const { catalogue, problems } = await openCatalogue(identity.manifests, identity)
   for (const problem of problems) print(io.stderr, `Warning: ${problem}`)
   const { mode } = flags
   const { protect } = respond

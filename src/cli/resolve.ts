@@ -6,7 +6,7 @@ import { configWithManifests, type ManifestFlags } from './manifest-flags.ts'
 /** A line in, a line out, in order. Exit 1 at the end where a line could not be read. */
 export async function resolve(io: Io, flags: ManifestFlags): Promise<number> {
   const { identity } = configWithManifests(io, flags)
-  const { catalogue, problems } = await openCatalogue(identity.manifests)
+  const { catalogue, problems } = await openCatalogue(identity.manifests, identity)
   for (const problem of problems) print(io.stderr, `Warning: ${problem}`)
   let failed = false
   let hasReader = true

@@ -93,8 +93,25 @@ const client = z.strictObject({
     .describe('Headers that tell who calls. Their values leave Weir hashed only.'),
 })
 
+const kubernetes = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(false)
+    .describe('Watch the cluster: by the ServiceAccount, or as kubeconfig says.'),
+  kubeconfig: path.optional().describe('Watch the cluster of this file.'),
+  context: z.string().optional().describe("Instead of the kubeconfig's current one."),
+})
+
 const identity = z.strictObject({
-  manifests: z.array(path).default([]).describe('Directories or files of Kubernetes manifests.'),
+  kubernetes: kubernetes.prefault({}),
+  apkIntelligentRouting: z
+    .boolean()
+    .default(false)
+    .describe("APK's EnableIntelligentRouting: v1 and v1.2 answer for the latest v1.2.3."),
+  manifests: z
+    .array(path)
+    .default([])
+    .describe('Directories or files of Kubernetes manifests; they lie over what the cluster has.'),
   client: client.prefault({}),
 })
 
@@ -193,7 +210,10 @@ const respond = z.strictObject({
     .enum(['observe', 'shadow', 'enforce'])
     .default('observe')
     .describe('observe writes nothing; shadow only marks; enforce limits, after a shadow.'),
-  target: z.enum(['none', 'directory']).default('none').describe('Where limits are written.'),
+  target: z
+    .enum(['none', 'kubernetes', 'directory'])
+    .default('none')
+    .describe('Where limits are written: to the cluster itself, or to files.'),
   directory: path.optional().describe('Where target directory writes its YAML files.'),
   shadowFor: duration('2m').describe('How long a limit only marks before it acts.'),
   ttl: duration('10m').describe('How long a limit acts, the first time.'),

@@ -1,6 +1,7 @@
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { SinkError } from '../errors.ts'
 import type { ApiCall } from '../model/api-call.ts'
+import type { Discovery } from '../model/discovery.ts'
 import type { Limit } from '../model/limit.ts'
 import type { StageAccount } from '../pipeline/ledger.ts'
 import type { Component } from '../runtime/lifecycle.ts'
@@ -33,6 +34,7 @@ export interface ConsoleOptions {
   /** The body of `/api/v1/status`. */
   readonly status: () => object
   readonly apis: () => readonly object[]
+  readonly discoveries: () => readonly Discovery[]
   readonly limits: () => readonly Limit[]
   readonly ledger: () => readonly StageAccount[]
   readonly recent: Recent
@@ -164,6 +166,10 @@ function addLists(app: FastifyInstance, options: ConsoleOptions): void {
       ({ api, client }) => isApi(api, asked.api) && isClient(client, asked.client),
       (finding) => finding,
     )
+  })
+  app.get('/api/v1/discovery', async ({ query }) => {
+    const asked = parseListQuery('unfiltered', query)
+    return pageOf(numberedFrom(options.discoveries(), asked.cursor), asked, everything, (d) => d)
   })
   app.get('/api/v1/limits', async ({ query }) => {
     const asked = parseListQuery('byApiAndClient', query)

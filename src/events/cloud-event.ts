@@ -8,7 +8,7 @@ export interface EventTarget {
   readonly cluster: string
 }
 
-export type EventKind = 'call' | 'finding' | 'limit'
+export type EventKind = 'call' | 'finding' | 'limit' | 'discovery'
 
 interface EventFields {
   readonly kind: EventKind

@@ -150,7 +150,28 @@ export const limitSchema = z
   })
   .describe('One limit and its life so far.')
 
+export const discoverySchema = z
+  .strictObject({
+    id: z.string().describe('Of what was discovered: the same one told again keeps it.'),
+    kind: z.enum(['shadow', 'undocumented', 'zombie', 'bypass', 'orphan']),
+    state: z.enum(['open', 'closed']).describe('closed: not seen for long, or no longer so.'),
+    cluster: z.string().describe('"" where it is of all clusters.'),
+    api: api.nullable(),
+    operation: operation.nullable().describe('null where it is about the whole API.'),
+    workload: z
+      .string()
+      .nullable()
+      .describe('NAMESPACE/NAME of the workload, else of the Service.'),
+    port: port.nullable(),
+    first: time,
+    last: time,
+    counts: z.record(z.string(), z.number()),
+    evidence: z.string(),
+  })
+  .describe('A difference between the APIs that are declared and those that are called.')
+
 export type CallData = z.infer<typeof callSchema>
+export type DiscoveryData = z.infer<typeof discoverySchema>
 export type EndpointData = z.infer<typeof endpoint>
 export type FindingData = z.infer<typeof findingSchema>
 export type LimitData = z.infer<typeof limitSchema>

@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'yaml'
 import { describeError } from '../errors.ts'
-import { fieldOf, type KubernetesObject, stringsOf } from './kubernetes-object.ts'
+import { fieldOf, type KubernetesObject, listOf, stringsOf, textOf } from './kubernetes-object.ts'
 import { shapeOfTemplate } from './path-template.ts'
 
 export interface DefinedOperation {
@@ -14,6 +14,10 @@ export interface DefinedOperation {
 /** The operations that an API's owner declared, in an OpenAPI document. Empty for other documents. */
 export interface ApiDefinition {
   readonly operations: readonly DefinedOperation[]
+  readonly title: string
+  readonly version: string
+  /** Path that all operations are below, without a slash at its end; ''. */
+  readonly basePath: string
 }
 
 const DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
@@ -56,10 +60,17 @@ function operationsOf(text: string): ApiDefinition {
   const operations: DefinedOperation[] = []
   if (text.length > DOCUMENT_BYTES_MAX) throw new RangeError('the document is too big')
   // Only a document that looks like OpenAPI is parsed: SDL and zip archives are none.
-  if (!/\bpaths\b/.test(text) || !/\b(?:openapi|swagger)\b/.test(text)) return { operations }
-  const document: unknown = text.trimStart().startsWith('{') ? JSON.parse(text) : parse(text)
+  const isOpenApi = /\bpaths\b/.test(text) && /\b(?:openapi|swagger)\b/.test(text)
+  const isJson = text.trimStart().startsWith('{')
+  const document: unknown = !isOpenApi ? null : isJson ? JSON.parse(text) : parse(text)
+  const described = {
+    operations,
+    title: textOf(document, 'info', 'title'),
+    version: textOf(document, 'info', 'version'),
+    basePath: basePathOf(document),
+  }
   const paths = fieldOf(document, 'paths')
-  if (typeof paths !== 'object' || paths === null) return { operations }
+  if (typeof paths !== 'object' || paths === null) return described
   for (const [template, item] of Object.entries(paths)) {
     if (!template.startsWith('/')) continue
     for (const method of METHODS) {
@@ -67,7 +78,14 @@ function operationsOf(text: string): ApiDefinition {
       operations.push({ method: method.toUpperCase(), template })
     }
   }
-  return { operations }
+  return described
+}
+
+/** Of the first server; relative or whole, as its author wrote it. Variables of servers say nothing. */
+function basePathOf(document: unknown): string {
+  const url = textOf(listOf(document, 'servers')[0], 'url') || textOf(document, 'basePath')
+  const path = url.replace(/^(?:[a-z][a-z0-9+.-]*:)?\/\/[^/]*/i, '')
+  return path.startsWith('/') && !/[{}?#]/.test(path) ? path.replace(/\/$/, '') : ''
 }
 
 /** The declared template with the same fixed text as `shape` (see `shapeOfRegex`), for a method or `*`. */

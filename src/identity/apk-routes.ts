@@ -12,15 +12,30 @@ import {
 } from './path-template.ts'
 import { quoteMeta, unanchored } from './regex-source.ts'
 import { pathsBehindApk, withoutSlash } from './rewritten-path.ts'
-import { type Route, type RouteBackend, rankOf } from './route.ts'
+import {
+  type Route,
+  type RouteBackend,
+  type RouteEntry,
+  type RouteOrigin,
+  rankOf,
+} from './route.ts'
 
-/** What the rules of one API CR have in common. */
+/** What the rules of one route of an API CR have in common. */
 export interface ApkApi {
   readonly api: Api
   readonly isDefaultVersion: boolean
+  /** What else clients may write in place of the version: `v1` for `v1.2.3`. */
+  readonly aliases: readonly string[]
   readonly grpc: boolean
-  readonly hosts: readonly string[]
+  readonly entries: readonly RouteEntry[]
+  readonly origin: RouteOrigin
   readonly definition: ApiDefinition | null
+}
+
+/** A full path as the router matches it, in its two parts: only the first is taken literally. */
+interface FullPath {
+  readonly base: string
+  readonly rest: string
 }
 
 /**
@@ -35,21 +50,21 @@ export function apkRoutesOf(
   addresses: readonly BackendAddress[],
   problem: (reason: string) => void,
 ): Route[] {
-  const ways: { basePath: string; path: PathPattern }[] = []
-  for (const basePath of basePathsOf(of)) {
-    const path = pathPatternOf(basePath, match, of.grpc)
+  const ways: { full: FullPath; path: PathPattern }[] = []
+  for (const full of fullPathsOf(of, match)) {
+    const path = pathPatternOf(full, match)
     if (typeof path === 'string') {
       problem(`path ${match.path}: ${path}`)
       return []
     }
-    ways.push({ basePath, path })
+    ways.push({ full, path })
   }
-  const shared = sharedOf(of, match)
+  const shared = sharedOf(of, rule, match)
   const operation = { method: match.method, template: templateOf(of, match) }
   // What backends see does not depend on the version in the path, but for gRPC.
   const rewritten = of.grpc ? null : backendsOf(rule, match, addresses, null, problem)
-  return ways.flatMap(({ basePath, path }) => [
-    ...declaredRoutes(of, rule, match, addresses, basePath),
+  return ways.flatMap(({ full, path }) => [
+    ...declaredRoutes(of, rule, match, addresses, full),
     {
       ...shared,
       method: match.method,
@@ -62,37 +77,64 @@ export function apkRoutesOf(
 
 function sharedOf(
   of: ApkApi,
+  rule: RouteRule,
   match: RouteMatch,
 ): Omit<Route, 'method' | 'operation' | 'path' | 'backends'> {
   return {
     api: of.api,
+    origin: of.origin,
     model: 'apk',
-    hosts: of.hosts,
+    entries: of.entries,
     headers: match.headers,
     query: match.query,
     rank: rankOf(match),
     last: of.isDefaultVersion,
+    edits: rule.edits,
+    // Each backend tells its own: the router puts it in place of the client's.
+    sentHost: undefined,
+    backwards: null,
   }
 }
 
-/** The context, and for a default version the same without the version in it. */
-function basePathsOf(of: ApkApi): string[] {
+/**
+ * Context and path, put together as they are; for a default version the same without the version,
+ * which is cut out where it first stands: in the path, if the context has none.
+ */
+function fullPathsOf(of: ApkApi, match: RouteMatch): FullPath[] {
   const { context, version } = of.api
-  if (!of.isDefaultVersion || version === '') return [context]
-  const part = withoutSlash(context).includes(`.${version}`) ? `.${version}` : `/${version}`
-  const short = context.replace(part, () => '')
-  return short === context ? [context] : [context, short]
+  const path = of.grpc ? match.path.replace(/^\//, grpcDot(match)) : match.path
+  const own = { base: context, rest: path }
+  if (version === '') return [own]
+  const dot = withoutSlash(context).includes(`.${version}`) ? '.' : '/'
+  const part = `${dot}${version}`
+  const all = [own]
+  const put = (text: string): void => {
+    const full = context.includes(part)
+      ? { base: context.replace(part, () => text), rest: path }
+      : { base: context, rest: path.replace(part, () => text) }
+    if (!all.some(({ base, rest }) => base === full.base && rest === full.rest)) all.push(full)
+  }
+  if (of.isDefaultVersion) put('')
+  for (const alias of of.aliases) put(`${dot}${alias}`)
+  return all
 }
 
-function pathPatternOf(basePath: string, match: RouteMatch, grpc: boolean): PathPattern | string {
-  const full = `${basePath}${grpc ? match.path.replace(/^\//, '.') : match.path}`
-  switch (match.type) {
+const grpcDot = ({ type }: RouteMatch): string => (type === 'RegularExpression' ? '\\.' : '.')
+/** Whatever makes a prefix an expression; a dot is hardly ever meant as more than a dot. */
+const EXPRESSION = /[\\+*?()|[\]^$]/
+
+function pathPatternOf({ base, rest }: FullPath, { type }: RouteMatch): PathPattern | string {
+  switch (type) {
     case 'Exact':
-      return exactPattern(withoutSlash(full), true)
-    case 'PathPrefix':
-      return prefixPattern(full)
+      return exactPattern(withoutSlash(`${base}${rest}`), true)
+    case 'PathPrefix': {
+      if (!EXPRESSION.test(rest)) return prefixPattern(`${base}${rest}`)
+      // The router quotes the context alone.
+      const pattern = regexPattern(`${quoteMeta(base)}${withoutSlash(rest)}(?:/.*)?`)
+      return typeof pattern === 'string' ? prefixPattern(`${base}${rest}`) : pattern
+    }
     case 'RegularExpression':
-      return regexPattern(`${quoteMeta(basePath)}${withoutSlash(unanchored(match.path))}/?`)
+      return regexPattern(`${quoteMeta(base)}${withoutSlash(unanchored(rest))}/?`)
   }
 }
 
@@ -128,7 +170,7 @@ function declaredRoutes(
   rule: RouteRule,
   match: RouteMatch,
   addresses: readonly BackendAddress[],
-  basePath: string,
+  full: FullPath,
 ): Route[] {
   const keepsRest = rule.rewrite === null || rule.rewrite.kind === 'prefix'
   if (match.type !== 'PathPrefix' || !keepsRest || of.grpc) return []
@@ -138,7 +180,7 @@ function declaredRoutes(
   for (const { method, template } of declaredBelow(of.definition, match.path, match.method)) {
     const rest = regexOfTemplate(template.slice(prefix.length))
     const operation: Operation = { method, template }
-    const path = regexPattern(`${quoteMeta(`${basePath}${prefix}`)}${rest}/?`)
+    const path = regexPattern(`${quoteMeta(`${full.base}${withoutSlash(full.rest)}`)}${rest}/?`)
     if (typeof path === 'string') continue
     const backends: RouteBackend[] = []
     for (const address of rule.redirects ? [] : addresses) {
@@ -147,7 +189,7 @@ function declaredRoutes(
       )
       if (typeof behind !== 'string') backends.push(backendAt(address, [behind]))
     }
-    routes.push({ ...sharedOf(of, match), method, operation, path, backends })
+    routes.push({ ...sharedOf(of, rule, match), method, operation, path, backends })
   }
   return routes
 }

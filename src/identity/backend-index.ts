@@ -1,6 +1,9 @@
+import type { Api } from '../model/api.ts'
 import { keyOfHost } from './backend-refs.ts'
 import { fieldOf, textOf } from './kubernetes-object.ts'
+import type { PathPattern } from './path-pattern.ts'
 import type { Route, RouteBackend } from './route.ts'
+import { SegmentIndex } from './segment-index.ts'
 import type { ServiceIndex } from './service-index.ts'
 
 /** One route, as one of its backends sees it. */
@@ -9,33 +12,66 @@ export interface BackendEntry {
   readonly backend: RouteBackend
   /** Port numbers that a flow to it may show; null: any. */
   readonly ports: ReadonlySet<number> | null
+  /** Place in the order of declaration. */
+  readonly order: number
+}
+
+/** An entry, and one of the paths that its backend may see. */
+export interface BackendPath {
+  readonly entry: BackendEntry
+  readonly path: PathPattern
+}
+
+/** Everything that leads to one backend. */
+export class BackendTable {
+  /** For the cache of resolutions. */
+  readonly id: number
+  readonly entries: BackendEntry[] = []
+  readonly apis = new Set<Api>()
+  readonly paths = new SegmentIndex<BackendPath>()
+
+  constructor(id: number) {
+    this.id = id
+  }
+
+  add(entry: BackendEntry): void {
+    this.entries.push(entry)
+    this.apis.add(entry.route.api)
+    for (const path of entry.backend.paths) this.paths.add(path, { entry, path })
+  }
 }
 
 /** Finds routes by where they lead: a Service (`NAMESPACE/NAME`), or a host that is none (`host:NAME`). */
 export class BackendIndex {
-  readonly #byKey = new Map<string, BackendEntry[]>()
+  readonly #byKey = new Map<string, BackendTable>()
   readonly #services: ServiceIndex
+  readonly #newId: () => number
+  #count = 0
 
-  constructor(services: ServiceIndex) {
+  constructor(services: ServiceIndex, newId: () => number) {
     this.#services = services
+    this.#newId = newId
   }
 
   add(route: Route): void {
+    const order = this.#count++
     for (const backend of route.backends) {
       const { namespace, service, port } = backend
       const ports =
         service === '' ? portsOf(port) : this.#services.flowPorts(namespace, service, port)
       for (const key of this.#keysOf(backend)) {
-        const entry = { route, backend, ports }
-        const known = this.#byKey.get(key)
-        if (known === undefined) this.#byKey.set(key, [entry])
-        else known.push(entry)
+        let table = this.#byKey.get(key)
+        if (table === undefined) {
+          table = new BackendTable(this.#newId())
+          this.#byKey.set(key, table)
+        }
+        table.add({ route, backend, ports, order })
       }
     }
   }
 
-  get(key: string): readonly BackendEntry[] {
-    return this.#byKey.get(key) ?? []
+  get(key: string): BackendTable | undefined {
+    return this.#byKey.get(key)
   }
 
   has(key: string): boolean {

@@ -13,10 +13,10 @@ export interface BackendAddress extends Omit<RouteBackend, 'paths'> {
 }
 
 export function backendAt(
-  { namespace, service, host, port }: BackendAddress,
+  { namespace, service, host, port, sentHost, mirror }: BackendAddress,
   paths: readonly PathPattern[],
 ): RouteBackend {
-  return { namespace, service, host, port, paths }
+  return { namespace, service, host, port, sentHost, paths, mirror }
 }
 
 /** Where a reference leads: a Service, APK's Backend or Envoy Gateway's; the reason where it leads nowhere. */
@@ -24,7 +24,7 @@ export function addressesOf(ref: ObjectRef, objects: ObjectIndex): BackendAddres
   const title = `${ref.kind} ${ref.namespace}/${ref.name}`
   if (ref.group === '' && ref.kind === 'Service') {
     const { namespace, name, port } = ref
-    return [{ namespace, service: name, host: '', port, basePath: '' }]
+    return [{ namespace, service: name, host: '', port, sentHost: '', mirror: false, basePath: '' }]
   }
   if (ref.kind !== 'Backend' || (ref.group !== DP_GROUP && ref.group !== ENVOY_GATEWAY_GROUP)) {
     return `${ref.group === '' ? '' : `${ref.group} `}${title} is no backend that Weir knows`
@@ -36,6 +36,8 @@ export function addressesOf(ref: ObjectRef, objects: ObjectIndex): BackendAddres
     return listOf(backend, 'spec', 'services').map((service) => ({
       ...addressOfHost(textOf(service, 'host'), ref.namespace),
       port: portOf(fieldOf(service, 'port')),
+      sentHost: textOf(service, 'host').toLowerCase().replace(/\.$/, ''),
+      mirror: false,
       basePath,
     }))
   }
@@ -43,7 +45,8 @@ export function addressesOf(ref: ObjectRef, objects: ObjectIndex): BackendAddres
     const name = fieldOf(endpoint, 'fqdn') ?? fieldOf(endpoint, 'ip')
     const host = textOf(name, 'hostname') || textOf(name, 'address')
     const port = portOf(fieldOf(name, 'port'))
-    return { ...addressOfHost(host, ref.namespace), port, basePath: '' }
+    const at = addressOfHost(host, ref.namespace)
+    return { ...at, port, sentHost: '', mirror: false, basePath: '' }
   })
 }
 

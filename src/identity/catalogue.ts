@@ -13,9 +13,11 @@ import {
   textOf,
 } from './kubernetes-object.ts'
 import { limitTargetsOf } from './limit-targets.ts'
-import { readRoutes } from './read-routes.ts'
+import { type ReadOptions, readRoutes } from './read-routes.ts'
+import { ResolutionCache } from './resolution-cache.ts'
 import type { CatalogueProblem, Route } from './route.ts'
 import { ServiceIndex } from './service-index.ts'
+import { labelledApis } from './service-labels.ts'
 
 /** Enough to find an API again, such as the `api` of a finding's JSON. '' and absent say nothing. */
 export type ApiReference = Partial<Omit<Api, 'name' | 'version'>> & Pick<Api, 'name' | 'version'>
@@ -35,6 +37,8 @@ const READ_KINDS = new Set([
   'dp.wso2.com/GQLRoute',
   'dp.wso2.com/RouteMetadata',
   'gateway.networking.k8s.io/Gateway',
+  'gateway.networking.k8s.io/GatewayClass',
+  'gateway.networking.k8s.io/ReferenceGrant',
   'gateway.networking.k8s.io/HTTPRoute',
   'gateway.networking.k8s.io/GRPCRoute',
   'gateway.envoyproxy.io/Backend',
@@ -48,9 +52,96 @@ const READ_KINDS = new Set([
   '/ConfigMap',
 ])
 
+/** Everything that a catalogue is made of; whole before any of it is used. */
+interface CatalogueParts {
+  readonly objects: ObjectIndex
+  readonly apis: readonly CatalogueApi[]
+  readonly problems: readonly CatalogueProblem[]
+  readonly moreProblems: number
+  readonly services: ServiceIndex
+  readonly gateways: Gateways
+  readonly hosts: HostIndex
+  readonly backends: BackendIndex
+  readonly documented: BackendIndex
+  readonly routesByApi: ReadonlyMap<Api, Route[]>
+  readonly cache: ResolutionCache
+}
+
+/** Objects that are taken up, or routes that are put into the tables, between two rests. */
+const STEP = 200
+
+/** Makes the parts, and rests often: whoever drives it may let others run. */
+export function* cataloguePartsOf(
+  given: readonly KubernetesObject[],
+  options: ReadOptions,
+): Generator<void, CatalogueParts> {
+  const problems = new Map<string, CatalogueProblem>()
+  let moreProblems = 0
+  const objects = new ObjectIndex()
+  for (const [index, object] of given.entries()) {
+    objects.add(object)
+    if (index % STEP === 0) yield
+  }
+  const services = new ServiceIndex()
+  yield* services.fill(objects)
+  const gateways = new Gateways(objects, services)
+  yield
+  const read = yield* readRoutes(objects, options, (problem) => {
+    const key = `${problem.object}: ${problem.reason}`
+    if (problems.size < PROBLEMS_MAX) problems.set(key, problem)
+    else if (!problems.has(key)) moreProblems++
+  })
+  const cache = new ResolutionCache()
+  const newId = (): number => cache.newOwner()
+  const hosts = new HostIndex(newId)
+  const backends = new BackendIndex(services, newId)
+  const documented = new BackendIndex(services, newId)
+  const operations = new Map<Api, Map<string, Operation>>()
+  const routesByApi = new Map<Api, Route[]>()
+  for (const api of read.apis) {
+    operations.set(api, new Map())
+    routesByApi.set(api, [])
+  }
+  const all = [...read.routes, ...read.documented]
+  for (const [index, unshared] of all.entries()) {
+    const route = withSharedOperation(unshared, operations.get(unshared.api))
+    routesByApi.get(route.api)?.push(route)
+    if (index < read.routes.length) {
+      hosts.add(route)
+      backends.add(route)
+    } else documented.add(route)
+    if (index % STEP === 0) yield
+  }
+  const apis = read.apis.map((api) => ({
+    api,
+    operations: [...(operations.get(api)?.values() ?? [])],
+  }))
+  return {
+    objects,
+    apis,
+    problems: [...problems.values()],
+    moreProblems,
+    services,
+    gateways,
+    hosts,
+    backends,
+    documented,
+    routesByApi,
+    cache,
+  }
+}
+
+function atOnce<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
 /**
  * What the cluster declares about its APIs: an immutable snapshot, made whole from objects. What is
- * wrong with them is in `problems`; nothing in an object makes it throw.
+ * wrong with them is in `problems`; nothing in an object makes it throw. `buildCatalogue` makes a big
+ * one without holding up the process.
  */
 export class Catalogue {
   readonly apis: readonly CatalogueApi[]
@@ -63,39 +154,37 @@ export class Catalogue {
   readonly applications: ReadonlyMap<string, string>
   readonly services: ServiceIndex
   readonly gateways: Gateways
-  readonly hosts = new HostIndex()
+  readonly hosts: HostIndex
   readonly backends: BackendIndex
+  /** Routes of OpenAPI documents: asked where no declared route leads. */
+  readonly documented: BackendIndex
+  /** What Services without any API are called, by `NAMESPACE/NAME`. */
+  readonly labelled: ReadonlyMap<string, Api>
+  /** Forgets nothing that matters: what it holds follows from the rest. */
+  readonly cache: ResolutionCache
   readonly #objects: ObjectIndex
-  readonly #routesByApi = new Map<Api, Route[]>()
+  readonly #routesByApi: ReadonlyMap<Api, Route[]>
+  #byName: ReadonlyMap<string, readonly Api[]> | undefined
 
-  constructor(objects: readonly KubernetesObject[]) {
-    const problems = new Map<string, CatalogueProblem>()
-    let moreProblems = 0
-    this.#objects = new ObjectIndex(objects)
-    this.services = new ServiceIndex(this.#objects)
-    this.gateways = new Gateways(this.#objects, this.services)
-    this.backends = new BackendIndex(this.services)
-    const { apis, routes } = readRoutes(this.#objects, (problem) => {
-      const key = `${problem.object}: ${problem.reason}`
-      if (problems.size < PROBLEMS_MAX) problems.set(key, problem)
-      else if (!problems.has(key)) moreProblems++
-    })
-    const operations = new Map<Api, Map<string, Operation>>(apis.map((api) => [api, new Map()]))
-    for (const api of apis) this.#routesByApi.set(api, [])
-    for (const read of routes) {
-      const route = withSharedOperation(read, operations.get(read.api))
-      this.#routesByApi.get(route.api)?.push(route)
-      this.hosts.add(route)
-      this.backends.add(route)
-    }
-    this.apis = apis.map((api) => ({
-      api,
-      operations: [...(operations.get(api)?.values() ?? [])],
-    }))
-    this.problems = [...problems.values()]
-    this.moreProblems = moreProblems
-    this.applications = applicationsIn(this.#objects)
-    this.ignoredKinds = ignoredIn(this.#objects)
+  constructor(
+    objects: readonly KubernetesObject[],
+    options: ReadOptions = {},
+    parts: CatalogueParts = atOnce(cataloguePartsOf(objects, options)),
+  ) {
+    this.#objects = parts.objects
+    this.#routesByApi = parts.routesByApi
+    this.apis = parts.apis
+    this.problems = parts.problems
+    this.moreProblems = parts.moreProblems
+    this.services = parts.services
+    this.gateways = parts.gateways
+    this.hosts = parts.hosts
+    this.backends = parts.backends
+    this.documented = parts.documented
+    this.cache = parts.cache
+    this.labelled = labelledApis(parts.services, parts.gateways)
+    this.applications = applicationsIn(parts.objects)
+    this.ignoredKinds = ignoredIn(parts.objects)
   }
 
   /**
@@ -137,6 +226,15 @@ export class Catalogue {
     if (named.length === 1) return named[0]
     const exact = named.filter((api) => api.id === reference.id)
     return exact.length === 1 ? exact[0] : undefined
+  }
+
+  /** All APIs of that name and version; production and sandbox are two. */
+  apisNamed(name: string, version: string): readonly Api[] {
+    this.#byName ??= Map.groupBy(
+      this.apis.map(({ api }) => api),
+      (api) => `${api.name}\n${api.version}`,
+    )
+    return this.#byName.get(`${name}\n${version}`) ?? []
   }
 
   service(namespace: string, name: string): KubernetesObject | undefined {
@@ -190,10 +288,6 @@ function applicationsIn(objects: ObjectIndex): ReadonlyMap<string, string> {
 
 function ignoredIn(objects: ObjectIndex): ReadonlyMap<string, number> {
   const ignored = new Map<string, number>()
-  for (const { apiVersion, kind } of objects.values()) {
-    const slash = apiVersion.indexOf('/')
-    const name = `${slash < 0 ? '' : apiVersion.slice(0, slash)}/${kind}`
-    if (!READ_KINDS.has(name)) ignored.set(name, (ignored.get(name) ?? 0) + 1)
-  }
+  for (const [kind, count] of objects.kinds()) if (!READ_KINDS.has(kind)) ignored.set(kind, count)
   return ignored
 }

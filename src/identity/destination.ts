@@ -36,11 +36,14 @@ export function backendsAt(catalogue: Catalogue, at: Destination): Backends {
   let first = NONE
   for (const way of WAYS) {
     const found = way(catalogue, at)
-    if (found.keys.some((key) => catalogue.backends.has(key))) return found
+    if (found.keys.some((key) => isBackend(catalogue, key))) return found
     if (first === NONE && found.keys.length > 0) first = found
   }
   return first
 }
+
+const isBackend = ({ backends, documented }: Catalogue, key: string): boolean =>
+  backends.has(key) || documented.has(key)
 
 type Way = (catalogue: Catalogue, at: Destination) => Backends
 
@@ -59,10 +62,10 @@ const byAddress: Way = ({ services, backends }, { ip }) => {
 
 const byPod: Way = ({ services }, { endpoint }) => {
   if (endpoint === null || endpoint.namespace === '') return NONE
-  const { namespace, pod, labels } = endpoint
+  const { namespace, pod } = endpoint
   const ofPod = pod === '' ? [] : services.ofPod(namespace, pod)
   if (ofPod.length > 0) return { keys: ofPod, how: 'pod', sure: true }
-  const selecting = services.selecting(namespace, labels)
+  const selecting = services.selecting(endpoint)
   return selecting.length > 0 ? { keys: selecting, how: 'selector', sure: true } : NONE
 }
 

@@ -12,12 +12,19 @@ import {
 } from './path-template.ts'
 import { quoteMeta, unanchored } from './regex-source.ts'
 import { pathsBehindGateway, patternOfMatch } from './rewritten-path.ts'
-import { type Route, type RouteBackend, rankOf } from './route.ts'
+import {
+  type Route,
+  type RouteBackend,
+  type RouteEntry,
+  type RouteOrigin,
+  rankOf,
+} from './route.ts'
 
 /** What the rules of one HTTPRoute have in common, but for the API, which a rule's own reference may name. */
 export interface GatewayApi {
   readonly api: Api
-  readonly hosts: readonly string[]
+  readonly entries: readonly RouteEntry[]
+  readonly origin: RouteOrigin
   readonly definition: ApiDefinition | null
 }
 
@@ -40,12 +47,16 @@ export function gatewayRoutesOf(
   const below = belowContext(match, context, of.api.version)
   const shared = {
     api: of.api,
+    origin: of.origin,
     model: 'gateway-api',
-    hosts: of.hosts,
+    entries: of.entries,
     headers: match.headers,
     query: match.query,
     rank: rankOf(match),
     last: false,
+    edits: rule.edits,
+    sentHost: rule.sentHost,
+    backwards: backwardsOf(match, rule.rewrite),
   } as const
   const backendsWith = (paths: readonly PathPattern[]): RouteBackend[] =>
     rule.redirects ? [] : addresses.map((address) => backendAt(address, paths))
@@ -67,6 +78,20 @@ export function gatewayRoutesOf(
       backends: backendsWith(typeof behind === 'string' ? [] : behind),
     },
   ]
+}
+
+/** The way back from a backend's path, where it is short: what the client sent, or the few that it may have sent. */
+function backwardsOf(match: RouteMatch, rewrite: Rewrite | null): Route['backwards'] {
+  if (rewrite === null) return (path) => [path]
+  if (match.type === 'Exact') return () => [match.path]
+  if (match.type !== 'PathPrefix' || rewrite.kind !== 'prefix') return null
+  const prefix = match.path.replace(/\/$/, '')
+  const cut = rewrite.target.replace(/\/$/, '').length
+  return (path) => {
+    const rest = path.slice(cut)
+    // A slash at the end of the target, or of the root, may be the target's own.
+    return rest === '/' ? [prefix || '/', `${prefix}/`] : [`${prefix}${rest}` || '/']
+  }
 }
 
 /** The part of a match's path below the API's context, which default versions leave the version out of. */

@@ -17,6 +17,11 @@ const SELECTORS: readonly (readonly string[])[] = [
   ['gateway.networking.k8s.io/gateway-name'],
 ]
 const GATEWAY_IDENTITY = 'ingress'
+/** Labels with the name of the Gateway that a pod serves, and with its namespace where that may be another. */
+const NAME_LABELS = [
+  ['gateway.envoyproxy.io/owning-gateway-name', 'gateway.envoyproxy.io/owning-gateway-namespace'],
+  ['gateway.networking.k8s.io/gateway-name', ''],
+] as const
 const CILIUM_GATEWAY_LABEL = 'io.cilium.gateway/owning-gateway'
 
 /** Which pods and Services are API gateways. */
@@ -24,6 +29,7 @@ export class Gateways {
   readonly #services = new Set<string>()
   readonly #addresses = new Set<string>()
   readonly #byEndpoint = new WeakMap<Endpoint, boolean>()
+  readonly #names = new WeakMap<Endpoint, string>()
 
   constructor(objects: ObjectIndex, services: ServiceIndex) {
     for (const gateway of objects.all(GATEWAY_GROUP, 'Gateway')) {
@@ -58,6 +64,20 @@ export class Gateways {
     const is = endpoint.reserved === GATEWAY_IDENTITY || isSelected(labelsOf(endpoint))
     this.#byEndpoint.set(endpoint, is)
     return is
+  }
+  /** `NAMESPACE/NAME` of the Gateway that a pod serves, as its labels tell; ''. */
+  nameOf(endpoint: Endpoint): string {
+    const known = this.#names.get(endpoint)
+    if (known !== undefined) return known
+    const labels = labelsOf(endpoint)
+    let found = ''
+    for (const [name, namespace] of NAME_LABELS) {
+      const own = labels.get(name)
+      if (own === undefined || found !== '') continue
+      found = `${labels.get(namespace) ?? endpoint.namespace}/${own}`
+    }
+    this.#names.set(endpoint, found)
+    return found
   }
 }
 

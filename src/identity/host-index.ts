@@ -1,80 +1,117 @@
-import { firstSegmentOf } from './path-pattern.ts'
-import type { Route } from './route.ts'
+import type { Route, RouteEntry } from './route.ts'
+import { SegmentIndex } from './segment-index.ts'
 
-/** Routes of one host, by the first segment of their paths: one host may have all APIs of a company. */
-class HostRoutes {
-  readonly #bySegment = new Map<string, Route[]>()
-  readonly #others: Route[] = []
+/** A route, where one of its entries serves it. */
+export interface HostedRoute {
+  readonly route: Route
+  readonly entry: RouteEntry
+}
 
-  add(route: Route): void {
-    const segment = route.path.firstSegment
-    if (segment === null) this.#others.push(route)
-    else append(this.#bySegment, segment, route)
+/** What all gateways serve under one host, or under one wildcard. */
+export class HostTier {
+  /** For the cache of resolutions. */
+  readonly id: number
+  readonly routes = new SegmentIndex<HostedRoute>()
+  /** Those that have a virtual host of this name. */
+  readonly groups = new Set<string>()
+
+  constructor(id: number) {
+    this.id = id
   }
 
-  /** Every route that may match `path`, and some that do not. */
-  near(path: string): readonly Route[] {
-    const own = this.#bySegment.get(firstSegmentOf(path))
-    if (own === undefined) return this.#others
-    return this.#others.length === 0 ? own : [...own, ...this.#others]
+  add(hosted: HostedRoute): void {
+    this.groups.add(hosted.entry.group)
+    this.routes.add(hosted.route.path, hosted)
   }
 }
 
 /** Finds a gateway's routes by host, the most specific first, as Envoy chooses its virtual host. */
 export class HostIndex {
-  readonly #exact = new Map<string, HostRoutes>()
+  readonly #exact = new Map<string, HostTier>()
   /** By `.example.com`, of `*.example.com`. */
-  readonly #wildcards = new Map<string, HostRoutes>()
-  readonly #every = new HostRoutes()
-  readonly #all = new HostRoutes()
+  readonly #wildcards = new Map<string, HostTier>()
+  readonly #every: HostTier
+  /** Stands for all of them in the cache: for requests that do not tell their host. */
+  readonly #nobody: HostTier
+  readonly #newId: () => number
+
+  constructor(newId: () => number) {
+    this.#newId = newId
+    this.#every = new HostTier(newId())
+    this.#nobody = new HostTier(newId())
+  }
 
   add(route: Route): void {
-    if (route.hosts.length > 0) this.#all.add(route)
-    for (const host of route.hosts) {
-      if (host === '' || host === '*') this.#every.add(route)
-      else if (host.startsWith('*.')) routesAt(this.#wildcards, host.slice(1)).add(route)
-      else routesAt(this.#exact, host).add(route)
+    for (const entry of route.entries) {
+      const hosted = { route, entry }
+      for (const host of entry.hosts) this.#tierOf(host).add(hosted)
     }
   }
 
-  /** Candidates host by host: the host itself, wildcards from the longest, every host. '' as `host`: all. */
-  near(host: string, path: string): readonly (readonly Route[])[] {
-    if (host === '') return [this.#all.near(path)]
-    const tiers: (readonly Route[])[] = []
+  /** Whatever is served anywhere. */
+  *all(): Iterable<HostTier> {
+    yield* this.#exact.values()
+    yield* this.#wildcards.values()
+    yield this.#every
+  }
+
+  /** The host itself, wildcards from the longest, every host; those that there are. */
+  tiers(host: string): readonly HostTier[] {
+    const tiers: HostTier[] = []
     const exact = this.#exact.get(host)
-    if (exact !== undefined) tiers.push(exact.near(path))
-    for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
-      const wildcard = this.#wildcards.get(host.slice(dot))
-      if (wildcard !== undefined) tiers.push(wildcard.near(path))
+    if (exact !== undefined) tiers.push(exact)
+    if (this.#wildcards.size > 0) {
+      for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
+        const wildcard = this.#wildcards.get(host.slice(dot))
+        if (wildcard !== undefined) tiers.push(wildcard)
+      }
     }
-    tiers.push(this.#every.near(path))
+    tiers.push(this.#every)
     return tiers
+  }
+
+  /** The first of `tiers(host)`: the same for all hosts that nobody names. */
+  firstTier(host: string): HostTier {
+    if (host === '') return this.#nobody
+    const exact = this.#exact.get(host)
+    if (exact !== undefined) return exact
+    return this.#wildcards.size === 0 ? this.#every : (this.tiers(host)[0] ?? this.#every)
+  }
+
+  #tierOf(host: string): HostTier {
+    if (host === '') return this.#every
+    const [tiers, key] = host.startsWith('*.')
+      ? [this.#wildcards, host.slice(1)]
+      : [this.#exact, host]
+    const known = tiers.get(key)
+    if (known !== undefined) return known
+    const tier = new HostTier(this.#newId())
+    tiers.set(key, tier)
+    return tier
   }
 }
 
+/** What most authorities are: nothing is to be done. */
+const NORMAL = /^[a-z0-9*_-]+(?:\.[a-z0-9*_-]+)*$/
+
 /** Authority as sent → host as routes name it: lower case, no port, no dot at its end. */
 export function normalHost(authority: string): string {
+  if (NORMAL.test(authority)) return authority
   const host = authority.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
   return host.startsWith('[') ? host.slice(1, -1) : host
 }
 
-/** Whether a route that names its hosts names this one. A route for every host names none. */
-export function namesHost(route: Route, host: string): boolean {
-  return route.hosts.some((own) =>
-    own.startsWith('*.')
-      ? host.endsWith(own.slice(1)) && host.length > own.length - 1
-      : own === host && own !== '',
+/** Whether an entry of the route serves this host, and by name: a route for every host names none. */
+export function namesHost({ entries }: Pick<Route, 'entries'>, host: string): boolean {
+  return entries.some(({ hosts }) =>
+    hosts.some((own) =>
+      own.startsWith('*.')
+        ? host.endsWith(own.slice(1)) && host.length > own.length - 1
+        : own === host && own !== '',
+    ),
   )
 }
 
-function routesAt(map: Map<string, HostRoutes>, key: string): HostRoutes {
-  const known = map.get(key) ?? new HostRoutes()
-  map.set(key, known)
-  return known
-}
-
-function append<V>(map: Map<string, V[]>, key: string, value: V): void {
-  const known = map.get(key)
-  if (known === undefined) map.set(key, [value])
-  else known.push(value)
+export function servesEveryHost({ entries }: Pick<Route, 'entries'>): boolean {
+  return entries.some(({ hosts }) => hosts.includes(''))
 }

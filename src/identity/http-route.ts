@@ -6,6 +6,7 @@ import {
   portOf,
   textOf,
 } from './kubernetes-object.ts'
+import { regexPattern } from './path-pattern.ts'
 
 type PathType = 'Exact' | 'PathPrefix' | 'RegularExpression'
 
@@ -14,6 +15,8 @@ export interface ValueMatch {
   readonly name: string
   readonly value: string
   readonly regex: boolean
+  /** Of the whole value. An expression that does not compile takes none: gateways refuse it, too. */
+  holds(value: string): boolean
 }
 
 export interface RouteMatch {
@@ -23,7 +26,20 @@ export interface RouteMatch {
   readonly method: string
   readonly headers: readonly ValueMatch[]
   readonly query: readonly ValueMatch[]
+  /** Of a GRPCRoute, whose POST is no condition; `any-service`: it names a method, and no service. */
+  readonly grpc: 'any-service' | 'service' | null
 }
+
+/** What filters do to the headers of a request. Names are lower case. */
+export interface HeaderEdits {
+  /** Whatever the client sent is gone. */
+  readonly set: ReadonlyMap<string, string>
+  /** Beside what the client sent. */
+  readonly add: ReadonlyMap<string, string>
+  readonly remove: ReadonlySet<string>
+}
+
+export const NO_EDITS: HeaderEdits = { set: new Map(), add: new Map(), remove: new Set() }
 
 /** What the gateway makes of the path before the backend gets it. */
 export type Rewrite =
@@ -38,19 +54,33 @@ export interface ObjectRef {
   readonly name: string
   /** 0 where the reference has none. */
   readonly port: number
+  /** 0: it gets nothing. */
+  readonly weight: number
 }
 
 export interface RouteRule {
   readonly matches: readonly RouteMatch[]
   readonly rewrite: Rewrite | null
+  /** Host header that the backend gets; '': the client's; undefined: not known. */
+  readonly sentHost: string | undefined
+  readonly edits: HeaderEdits
   /** The gateway answers by itself: nothing reaches a backend. */
   readonly redirects: boolean
   readonly backends: readonly ObjectRef[]
+  /** Get copies of the requests. */
+  readonly mirrors: readonly ObjectRef[]
   readonly extensions: readonly ObjectRef[]
 }
 
 export const GATEWAY_GROUP = 'gateway.networking.k8s.io'
-const ANY: RouteMatch = { type: 'PathPrefix', path: '/', method: '*', headers: [], query: [] }
+const ANY: RouteMatch = {
+  type: 'PathPrefix',
+  path: '/',
+  method: '*',
+  headers: [],
+  query: [],
+  grpc: null,
+}
 
 /** The rules of an HTTPRoute or a GRPCRoute, whatever version it was written in. */
 export function rulesOf(route: KubernetesObject): RouteRule[] {
@@ -58,17 +88,51 @@ export function rulesOf(route: KubernetesObject): RouteRule[] {
   return listOf(route, 'spec', 'rules').map((rule) => {
     const filters = listOf(rule, 'filters')
     const matches = listOf(rule, 'matches').map(readMatch)
+    const rewrite = ofType(filters, 'URLRewrite').map((filter) => fieldOf(filter, 'urlRewrite'))[0]
+    const backends = listOf(rule, 'backendRefs')
     return {
       matches: matches.length === 0 ? [ANY] : matches,
-      rewrite: rewriteOf(filters),
-      redirects: filters.some((filter) => textOf(filter, 'type') === 'RequestRedirect'),
-      backends: listOf(rule, 'backendRefs').map((ref) => backendRefOf(ref, namespaceOf(route))),
-      extensions: filters
-        .filter((filter) => textOf(filter, 'type') === 'ExtensionRef')
-        .map((filter) => refOf(fieldOf(filter, 'extensionRef'), namespaceOf(route))),
+      rewrite: pathRewriteOf(fieldOf(rewrite, 'path')),
+      sentHost: textOf(rewrite, 'hostname').toLowerCase(),
+      edits: editsOf(filters, backends),
+      redirects: ofType(filters, 'RequestRedirect').length > 0,
+      backends: backends.map((ref) => backendRefOf(ref, namespaceOf(route))),
+      mirrors: ofType(filters, 'RequestMirror').map((filter) =>
+        backendRefOf(fieldOf(filter, 'requestMirror', 'backendRef'), namespaceOf(route)),
+      ),
+      extensions: ofType(filters, 'ExtensionRef').map((filter) =>
+        refOf(fieldOf(filter, 'extensionRef'), namespaceOf(route)),
+      ),
     }
   })
 }
+
+const ofType = (filters: readonly unknown[], type: string): readonly unknown[] =>
+  filters.filter((filter) => textOf(filter, 'type') === type)
+
+/** Of a rule; those of its backends count where there is one, so that they hold for every request. */
+function editsOf(filters: readonly unknown[], backends: readonly unknown[]): HeaderEdits {
+  const own = backends.length === 1 ? listOf(backends[0], 'filters') : []
+  const modifiers = ofType([...filters, ...own], 'RequestHeaderModifier').map((filter) =>
+    fieldOf(filter, 'requestHeaderModifier'),
+  )
+  if (modifiers.length === 0) return NO_EDITS
+  const pairs = (kind: string): [string, string][] =>
+    modifiers.flatMap((modifier) =>
+      listOf(modifier, kind).map((header): [string, string] => [
+        textOf(header, 'name').toLowerCase(),
+        textOf(header, 'value'),
+      ]),
+    )
+  const removed = modifiers.flatMap((modifier) => listOf(modifier, 'remove'))
+  return {
+    set: new Map(pairs('set')),
+    add: new Map(pairs('add')),
+    remove: new Set(removed.filter((name) => typeof name === 'string').map(lower)),
+  }
+}
+
+const lower = (text: string): string => text.toLowerCase()
 
 /** A backend reference means a Service of the core group where it does not say otherwise. */
 export function backendRefOf(ref: unknown, namespace: string): ObjectRef {
@@ -76,13 +140,14 @@ export function backendRefOf(ref: unknown, namespace: string): ObjectRef {
   return read.kind === '' ? { ...read, kind: 'Service' } : read
 }
 
-function refOf(ref: unknown, namespace: string): ObjectRef {
+export function refOf(ref: unknown, namespace: string): ObjectRef {
   return {
     group: textOf(ref, 'group'),
     kind: textOf(ref, 'kind'),
     namespace: textOf(ref, 'namespace') || namespace,
     name: textOf(ref, 'name'),
     port: portOf(fieldOf(ref, 'port')),
+    weight: fieldOf(ref, 'weight') === 0 ? 0 : 1,
   }
 }
 
@@ -92,11 +157,9 @@ function httpMatchOf(match: unknown): RouteMatch {
     type: type === 'Exact' || type === 'RegularExpression' ? type : 'PathPrefix',
     path: textOf(match, 'path', 'value') || '/',
     method: textOf(match, 'method').toUpperCase() || '*',
-    headers: listOf(match, 'headers').map((header) => ({
-      ...valueMatchOf(header),
-      name: textOf(header, 'name').toLowerCase(),
-    })),
-    query: listOf(match, 'queryParams').map(valueMatchOf),
+    headers: conditionsOf(listOf(match, 'headers'), lower),
+    query: conditionsOf(listOf(match, 'queryParams'), (name) => name),
+    grpc: null,
   }
 }
 
@@ -104,27 +167,43 @@ function httpMatchOf(match: unknown): RouteMatch {
 function grpcMatchOf(match: unknown): RouteMatch {
   const service = textOf(match, 'method', 'service')
   const method = textOf(match, 'method', 'method')
-  const shared = { ...httpMatchOf(match), method: 'POST' }
+  const shared = { ...httpMatchOf(match), method: 'POST', grpc: 'service' } as const
   if (service === '' && method === '') return { ...shared, type: 'PathPrefix', path: '/' }
   if (textOf(match, 'method', 'type') === 'RegularExpression' || service === '') {
     const path = `/${service || '[^/]+'}/${method || '[^/]+'}`
-    return { ...shared, type: 'RegularExpression', path }
+    return {
+      ...shared,
+      type: 'RegularExpression',
+      path,
+      grpc: service === '' ? 'any-service' : 'service',
+    }
   }
   if (method === '') return { ...shared, type: 'PathPrefix', path: `/${service}` }
   return { ...shared, type: 'Exact', path: `/${service}/${method}` }
 }
 
-function valueMatchOf(match: unknown): ValueMatch {
-  return {
-    name: textOf(match, 'name'),
-    value: textOf(match, 'value'),
-    regex: textOf(match, 'type') === 'RegularExpression',
-  }
+/** Most matches have none: they share one list of them. */
+const NO_CONDITIONS: readonly ValueMatch[] = []
+
+function conditionsOf(
+  matches: readonly unknown[],
+  nameOf: (name: string) => string,
+): readonly ValueMatch[] {
+  if (matches.length === 0) return NO_CONDITIONS
+  return matches.map((match) => ({ ...valueMatchOf(match), name: nameOf(textOf(match, 'name')) }))
 }
 
-function rewriteOf(filters: readonly unknown[]): Rewrite | null {
-  const filter = filters.find((candidate) => textOf(candidate, 'type') === 'URLRewrite')
-  return pathRewriteOf(fieldOf(filter, 'urlRewrite', 'path'))
+function valueMatchOf(match: unknown): ValueMatch {
+  const value = textOf(match, 'value')
+  const regex = textOf(match, 'type') === 'RegularExpression'
+  const pattern = regex ? regexPattern(value) : ''
+  return {
+    name: textOf(match, 'name'),
+    value,
+    regex,
+    holds: (actual) =>
+      regex ? typeof pattern !== 'string' && pattern.matches(actual) : actual === value,
+  }
 }
 
 /** Reads `urlRewrite.path` of an HTTPRoute, or of Envoy Gateway's HTTPRouteFilter. */
@@ -143,29 +222,4 @@ export function pathRewriteOf(path: unknown): Rewrite | null {
     default:
       return null
   }
-}
-
-/**
- * Hosts of a route in lower case; those of its Gateways' listeners where it names none; `''`: every
- * host. None at all for a route that no gateway serves: it steers what pods send to a Service.
- */
-export function hostsOf(
-  route: KubernetesObject,
-  gatewayOf: (namespace: string, name: string) => KubernetesObject | undefined,
-): string[] {
-  const parents = listOf(route, 'spec', 'parentRefs')
-  if (parents.length > 0 && parents.every((ref) => textOf(ref, 'kind') === 'Service')) return []
-  const own = listOf(route, 'spec', 'hostnames').filter((host) => typeof host === 'string')
-  if (own.length > 0) return own.map((host) => host.toLowerCase())
-  const hosts = new Set<string>()
-  for (const parent of parents) {
-    const ref = refOf(parent, namespaceOf(route))
-    const gateway = gatewayOf(ref.namespace, ref.name)
-    const section = textOf(parent, 'sectionName')
-    for (const listener of listOf(gateway, 'spec', 'listeners')) {
-      if (section !== '' && textOf(listener, 'name') !== section) continue
-      hosts.add(textOf(listener, 'hostname').toLowerCase())
-    }
-  }
-  return hosts.size === 0 || hosts.has('') ? [''] : [...hosts]
 }

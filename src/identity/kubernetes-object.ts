@@ -40,12 +40,8 @@ export function namespaceOf(object: KubernetesObject): string {
 }
 
 /** What makes an object the same one for `kubectl apply`: the version is no part of it. */
-function keyOf(group: string, kind: string, namespace: string, name: string): string {
-  return `${group}/${kind}/${namespace}/${name}`
-}
-
 export function keyOfObject(object: KubernetesObject): string {
-  return keyOf(groupOf(object), object.kind, namespaceOf(object), object.metadata.name)
+  return `${groupOf(object)}/${object.kind}/${namespaceOf(object)}/${object.metadata.name}`
 }
 
 /** How an object is called in messages: `HTTPRoute shop/orders`. */
@@ -95,25 +91,31 @@ export function stringsOf(value: unknown): ReadonlyMap<string, string> {
 
 /** Objects by what they are; of several with one name the last counts, as with `kubectl apply`. */
 export class ObjectIndex {
-  readonly #byKey = new Map<string, KubernetesObject>()
+  readonly #byKind = new Map<string, Map<string, KubernetesObject>>()
 
-  constructor(objects: readonly KubernetesObject[]) {
-    for (const object of objects) this.#byKey.set(keyOfObject(object), object)
+  constructor(objects: Iterable<KubernetesObject> = []) {
+    for (const object of objects) this.add(object)
+  }
+
+  add(object: KubernetesObject): void {
+    const kind = `${groupOf(object)}/${object.kind}`
+    const known = this.#byKind.get(kind)
+    const key = `${namespaceOf(object)}/${object.metadata.name}`
+    if (known === undefined) this.#byKind.set(kind, new Map([[key, object]]))
+    else known.set(key, object)
   }
 
   get(group: string, kind: string, namespace: string, name: string): KubernetesObject | undefined {
-    return this.#byKey.get(keyOf(group, kind, namespace, name))
+    return this.#byKind.get(`${group}/${kind}`)?.get(`${namespace}/${name}`)
   }
 
   /** In the order in which they were first given. */
   all(group: string, kind: string): KubernetesObject[] {
-    const prefix = `${group}/${kind}/`
-    const found: KubernetesObject[] = []
-    for (const [key, object] of this.#byKey) if (key.startsWith(prefix)) found.push(object)
-    return found
+    return [...(this.#byKind.get(`${group}/${kind}`)?.values() ?? [])]
   }
 
-  values(): Iterable<KubernetesObject> {
-    return this.#byKey.values()
+  /** Kinds as `GROUP/KIND`, with how many objects there are of each. */
+  *kinds(): Iterable<readonly [kind: string, count: number]> {
+    for (const [kind, objects] of this.#byKind) yield [kind, objects.size]
   }
 }

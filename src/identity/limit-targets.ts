@@ -5,8 +5,9 @@ import type { Route } from './route.ts'
 export function limitTargetsOf(routes: readonly Route[]): LimitTarget[] {
   const byService = new Map<string, { target: LimitTarget; matches: Map<string, BackendMatch> }>()
   for (const route of routes) {
-    for (const { namespace, service, port, paths } of route.backends) {
-      if (service === '') continue
+    for (const { namespace, service, port, paths, mirror } of route.backends) {
+      // Copies are not what the client called.
+      if (service === '' || mirror) continue
       const key = `${namespace}/${service}:${port}`
       const known = byService.get(key)
       const matches = known?.matches ?? new Map<string, BackendMatch>()

@@ -1,4 +1,8 @@
-import { Catalogue } from './catalogue.ts'
+import type { ApiCall } from '../model/api-call.ts'
+import type { FlowView } from '../model/flow-view.ts'
+import { type BuildOptions, buildCatalogue } from './build-catalogue.ts'
+import type { Catalogue } from './catalogue.ts'
+import { type Explanation, explainCall, explainFlow } from './explain-call.ts'
 import { readManifests } from './manifests.ts'
 
 export interface OpenedCatalogue {
@@ -7,6 +11,9 @@ export interface OpenedCatalogue {
   readonly problems: readonly string[]
   /** Objects of kinds that are not read, by kind. */
   readonly ignored: { readonly [kind: string]: number }
+  /** Why a call, or a flow without HTTP, was given to an API by this catalogue, or was not. */
+  explainCall(call: ApiCall): Explanation
+  explainFlow(flow: FlowView): Explanation
 }
 
 /**
@@ -14,21 +21,27 @@ export interface OpenedCatalogue {
  *
  * @throws {ConfigError} for a path that does not exist.
  */
-export async function openCatalogue(paths: readonly string[]): Promise<OpenedCatalogue> {
+export async function openCatalogue(
+  paths: readonly string[],
+  options: BuildOptions = {},
+): Promise<OpenedCatalogue> {
   const { objects, problems } = await readManifests(paths)
-  const catalogue = new Catalogue(objects)
+  const catalogue = await buildCatalogue(objects, options)
   const unread = problems.map(({ path, line, reason }) =>
     line === null ? `${path}: ${reason}` : `${path}:${line}: ${reason}`,
   )
   return {
     catalogue,
-    problems: [
-      ...unread,
-      ...catalogue.problems.map(({ object, reason }) => `${object}: ${reason}`),
-      ...(catalogue.moreProblems > 0
-        ? [`${catalogue.moreProblems} more, which are not listed`]
-        : []),
-    ],
+    problems: [...unread, ...problemsOf(catalogue)],
     ignored: Object.fromEntries(catalogue.ignoredKinds),
+    explainCall: (call) => explainCall(catalogue, call),
+    explainFlow: (flow) => explainFlow(catalogue, flow),
   }
+}
+
+/** A sentence each: what is wrong with the objects of a catalogue. */
+export function problemsOf({ problems, moreProblems }: Catalogue): string[] {
+  const sentences = problems.map(({ object, reason }) => `${object}: ${reason}`)
+  if (moreProblems > 0) sentences.push(`${moreProblems} more, which are not listed`)
+  return sentences
 }

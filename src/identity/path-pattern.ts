@@ -11,19 +11,23 @@ export interface PathPattern {
   /** Segments that are fixed text, and the characters of fixed text: how much the pattern says. */
   readonly literalSegments: number
   readonly literalLength: number
-  /** The first segment of every path in the set; null where it varies. */
-  readonly firstSegment: string | null
+  /** The whole segments that every path in the set begins with; {@link ANY_SEGMENT} for one that varies. */
+  readonly fixed: string
   matches(path: string): boolean
 }
 
+/** Stands for any one segment that is not empty. */
+export const ANY_SEGMENT = '\0'
+const ONE_SEGMENT = '[^/]+'
+const OPTIONAL_SLASH = '/?'
 const SOURCE_CHARS_MAX = 2_048
 /** Instructions of the compiled program: `(a{500}){2}` is short to write and long to run. */
 const PROGRAM_SIZE_MAX = 5_000
 
-/** The first segment of `path`, whatever follows; '' for the root. */
-export function firstSegmentOf(path: string): string {
-  const end = path.indexOf('/', 1)
-  return path.slice(1, end < 0 ? undefined : end)
+/** `text` without a last segment that may go on; `whole`: it may not. */
+function wholeSegments(text: string, whole: boolean): string {
+  if (whole && !text.endsWith('/')) return text
+  return text.slice(0, Math.max(0, text.lastIndexOf('/')))
 }
 
 const segmentsIn = (text: string): number => text.split('/').filter((part) => part !== '').length
@@ -36,7 +40,7 @@ export function exactPattern(path: string, orSlash = false): PathPattern {
     source: `${quoteMeta(path)}${orSlash ? '/?' : ''}`,
     literalSegments: segmentsIn(path),
     literalLength: path.length,
-    firstSegment: firstSegmentOf(path),
+    fixed: wholeSegments(path, true),
     matches: (candidate) => candidate === path || candidate === other,
   }
 }
@@ -50,7 +54,7 @@ export function prefixPattern(base: string): PathPattern {
     source: bare === '' ? '/.*' : `${quoteMeta(bare)}(?:/.*)?`,
     literalSegments: segmentsIn(bare),
     literalLength: bare.length,
-    firstSegment: bare === '' ? null : firstSegmentOf(bare),
+    fixed: wholeSegments(bare, true),
     matches: (candidate) => candidate === bare || candidate.startsWith(below),
   }
 }
@@ -60,21 +64,35 @@ export function prefixPattern(base: string): PathPattern {
  * An expression that RE2 refuses, or that is too big, comes back as the reason, a string.
  */
 export function regexPattern(source: string): PathPattern | string {
+  const known = made.get(source)
+  if (known !== undefined) return known
+  const pattern = madeOf(source)
+  if (made.size >= MADE_MAX) made.clear()
+  made.set(source, pattern)
+  return pattern
+}
+
+/** Many APIs have the same paths below their contexts: patterns hold no state, so one is enough. */
+const made = new Map<string, PathPattern | string>()
+const MADE_MAX = 4_096
+
+function madeOf(source: string): PathPattern | string {
   if (source.length > SOURCE_CHARS_MAX) {
     return `an expression of ${source.length} characters, more than ${SOURCE_CHARS_MAX}`
   }
   const whole = unanchored(source)
   const tokens = tokensOf(whole)
   const fixed = fixedStartOf(tokens)
-  const matches = (tokens && segmentMatcher(tokens)) ?? compiled(whole)
+  const bySegments = tokens === null ? null : segmentMatcher(tokens)
+  const matches = bySegments ?? compiled(whole)
   if (typeof matches === 'string') return matches
   return {
     kind: 'regex',
     source: whole,
     ...literalsOf(tokens),
-    firstSegment: fixed.indexOf('/', 1) > 0 ? firstSegmentOf(fixed) : null,
+    fixed: segmentsOf(tokens ?? []),
     // The fixed start spares the engine for most paths.
-    matches: (candidate) => candidate.startsWith(fixed) && matches(candidate),
+    matches: bySegments ?? ((candidate) => candidate.startsWith(fixed) && matches(candidate)),
   }
 }
 
@@ -92,6 +110,21 @@ function compiled(source: string): ((path: string) => boolean) | string {
   return (path) => program.testExact(path)
 }
 
+/** The segments that every match begins with, as far as each is fixed text, or any one segment. */
+function segmentsOf(tokens: readonly RegexToken[]): string {
+  const last = tokens.length - (tokens.at(-1)?.source === OPTIONAL_SLASH ? 1 : 0)
+  let text = ''
+  for (let i = 0; i < last; i++) {
+    const token = tokens[i]
+    const next = i + 1 < last ? tokens[i + 1]?.literal : '/'
+    const isSegment = text.endsWith('/') && next?.startsWith('/') === true
+    if (token?.literal !== undefined) text += token.literal
+    else if (token?.source === ONE_SEGMENT && isSegment) text += ANY_SEGMENT
+    else return wholeSegments(text, false)
+  }
+  return wholeSegments(text, true)
+}
+
 /** The text that every match begins with. */
 function fixedStartOf(tokens: readonly RegexToken[] | null): string {
   let start = ''
@@ -102,10 +135,34 @@ function fixedStartOf(tokens: readonly RegexToken[] | null): string {
   return start
 }
 
+/** A segment counts where nothing in it varies. */
 function literalsOf(
   tokens: readonly RegexToken[] | null,
 ): Pick<PathPattern, 'literalSegments' | 'literalLength'> {
-  const shape = (tokens ?? []).map((token) => token.literal ?? '\0').join('')
-  const segments = shape.split('/').filter((part) => part !== '' && !part.includes('\0'))
-  return { literalSegments: segments.length, literalLength: shape.replaceAll('\0', '').length }
+  let literalSegments = 0
+  let literalLength = 0
+  let isFixed = true
+  let length = 0
+  const close = (): void => {
+    if (isFixed && length > 0) literalSegments++
+    isFixed = true
+    length = 0
+  }
+  for (const { literal, source } of tokens ?? []) {
+    if (literal === undefined) {
+      // A slash more or less at the end changes nothing of the segment before it.
+      if (source !== OPTIONAL_SLASH) isFixed = false
+      continue
+    }
+    literalLength += literal.length
+    let start = 0
+    for (let slash = literal.indexOf('/'); slash >= 0; slash = literal.indexOf('/', start)) {
+      length += slash - start
+      close()
+      start = slash + 1
+    }
+    length += literal.length - start
+  }
+  close()
+  return { literalSegments, literalLength }
 }

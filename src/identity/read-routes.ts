@@ -1,12 +1,15 @@
 import type { Api } from '../model/api.ts'
 import { type ApiDefinition, parseDefinition, readDefinition } from './api-definition.ts'
 import { apkRoutesOf } from './apk-routes.ts'
+import { Attachments } from './attachment.ts'
 import { addressesOf, type BackendAddress, DP_GROUP } from './backend-refs.ts'
+import { apkApiOf, type Leg, metadataApiOf, plainApiOf, refusalOf } from './declared-api.ts'
 import { gatewayRoutesOf } from './gateway-api-routes.ts'
 import {
   backendRefOf,
   GATEWAY_GROUP,
-  hostsOf,
+  NO_EDITS,
+  type ObjectRef,
   pathRewriteOf,
   type RouteRule,
   rulesOf,
@@ -18,53 +21,85 @@ import {
   listOf,
   namespaceOf,
   type ObjectIndex,
-  stringsOf,
   textOf,
   titleOf,
 } from './kubernetes-object.ts'
+import { MetadataIndex } from './metadata-index.ts'
+import { ReferenceGrants } from './reference-grants.ts'
 import type { CatalogueProblem, Route } from './route.ts'
+import { documentedApis } from './service-documents.ts'
+import { versionAliases } from './version-aliases.ts'
 
 export interface ReadRoutes {
   /** Every API that the objects declare, those without a route too. */
   readonly apis: readonly Api[]
   readonly routes: readonly Route[]
+  /** What OpenAPI documents say of a Service: asked where no route leads to it. */
+  readonly documented: readonly Route[]
 }
 
-const LEGS = ['production', 'sandbox'] as const
-const ENV_ANNOTATION = 'gateway.envoyproxy.io/kgw-envtype'
-const PLAIN_NAME_LABELS = ['weir.dev/api', 'kgw.wso2.com/name']
-const PLAIN_VERSION_LABELS = [
-  'weir.dev/version',
-  'kgw.wso2.com/version',
-  'version',
-  'app.kubernetes.io/version',
-]
+export interface ReadOptions {
+  /** APK's router answers to `v1` and `v1.2`, too, for the latest `v1.2.3`: its `EnableIntelligentRouting`. */
+  readonly apkIntelligentRouting?: boolean
+}
 
-/** Reads all routes of a set of objects: APK's API CRs first, then what the Gateway API serves without one. */
-export function readRoutes(
+const LEGS: readonly Leg[] = ['production', 'sandbox']
+
+/**
+ * Reads all routes of a set of objects: APK's API CRs first, then what the Gateway API serves without
+ * one, then documents. Rests after each object: whoever drives it may let others run.
+ */
+export function* readRoutes(
   objects: ObjectIndex,
+  options: ReadOptions,
   report: (problem: CatalogueProblem) => void,
-): ReadRoutes {
-  const reader = new RouteReader(objects, report)
-  for (const cr of objects.all(DP_GROUP, 'API')) reader.readApi(cr)
-  for (const kind of ['HTTPRoute', 'GRPCRoute']) {
-    for (const route of objects.all(GATEWAY_GROUP, kind)) reader.readPlain(route)
+): Generator<void, ReadRoutes> {
+  const reader = new RouteReader(objects, options, report)
+  for (const cr of objects.all(DP_GROUP, 'API')) {
+    reader.readApi(cr)
+    yield
   }
-  return { apis: [...reader.apis.values()], routes: reader.routes }
+  for (const kind of ['HTTPRoute', 'GRPCRoute']) {
+    for (const route of objects.all(GATEWAY_GROUP, kind)) {
+      reader.readPlain(route)
+      yield
+    }
+  }
+  const { apis, routes } = reader
+  return {
+    apis: [...apis.values(), ...[...reader.documents.values()].map(({ api }) => api)],
+    routes,
+    documented: [...reader.documents.values()].flatMap((document) => document.routes),
+  }
 }
 
 class RouteReader {
   readonly apis = new Map<string, Api>()
   readonly routes: Route[] = []
+  readonly documents: ReturnType<typeof documentedApis>
   readonly #objects: ObjectIndex
   readonly #report: (problem: CatalogueProblem) => void
   /** Routes that an API CR refers to: its rules count, not those of the Gateway API. */
   readonly #taken = new Set<KubernetesObject>()
   readonly #definitions = new Map<string, ApiDefinition | null>()
+  readonly #attachments: Attachments
+  readonly #grants: ReferenceGrants
+  readonly #metadata: MetadataIndex
+  readonly #aliases: ReadonlyMap<KubernetesObject, readonly string[]>
 
-  constructor(objects: ObjectIndex, report: (problem: CatalogueProblem) => void) {
+  constructor(
+    objects: ObjectIndex,
+    options: ReadOptions,
+    report: (problem: CatalogueProblem) => void,
+  ) {
     this.#objects = objects
     this.#report = report
+    this.#attachments = new Attachments(objects)
+    this.#grants = new ReferenceGrants(objects)
+    this.#metadata = new MetadataIndex(objects)
+    const apiCrs = options.apkIntelligentRouting === true ? objects.all(DP_GROUP, 'API') : []
+    this.#aliases = versionAliases(apiCrs)
+    this.documents = documentedApis(objects, (object, reason) => this.#problem(object, reason))
   }
 
   readApi(cr: KubernetesObject): void {
@@ -88,40 +123,47 @@ class RouteReader {
     const shared = {
       api,
       isDefaultVersion: fieldOf(cr, 'spec', 'isDefaultVersion') === true,
-      hosts: this.#hostsOf(route),
+      aliases: this.#aliases.get(cr) ?? [],
+      entries: this.#attachments.entriesOf(route, true, () => {}) ?? [],
       grpc: route.kind === 'GRPCRoute',
       definition: this.#definitionOf(cr, textOf(cr, 'spec', 'definitionFileRef'), ''),
     }
     const problem = (reason: string): void => this.#problem(route, reason)
-    for (const rule of route.kind === 'GQLRoute' ? [graphqlRuleOf(route)] : rulesOf(route)) {
-      const addresses = this.#addressesOf(route, rule)
+    const rules = route.kind === 'GQLRoute' ? [graphqlRuleOf(route)] : rulesOf(route)
+    for (const [index, rule] of rules.entries()) {
+      const addresses = this.#addressesOf(route, rule, () => true)
+      const of = { ...shared, origin: { object: titleOf(route), rule: index + 1 } }
       for (const match of rule.matches) {
-        this.routes.push(...apkRoutesOf(shared, rule, match, addresses, problem))
+        this.routes.push(...apkRoutesOf(of, rule, match, addresses, problem))
       }
     }
   }
 
   readPlain(route: KubernetesObject): void {
     if (this.#taken.has(route)) return
-    const hosts = this.#hostsOf(route)
-    for (const read of rulesOf(route)) {
+    const problem = (reason: string): void => this.#problem(route, reason)
+    const entries = this.#attachments.entriesOf(route, false, problem)
+    const hosts = entries?.flatMap((entry) => entry.hosts) ?? []
+    for (const [index, read] of rulesOf(route).entries()) {
       const rule = this.#withRewriteFilter(read)
       const metadata = this.#metadataOf(route, rule)
       const api = this.#intern(
         metadata === undefined ? plainApiOf(route) : metadataApiOf(metadata, route, hosts),
       )
+      // Nothing comes by way of a route that no gateway takes; its API is there all the same.
+      if (entries === null) continue
+      const addresses = this.#addressesOf(route, rule, (ref) => this.#grants.permits(route, ref))
       const definition =
         metadata === undefined
-          ? null
+          ? this.#documentOf(addresses)
           : this.#definitionOf(
               metadata,
               textOf(metadata, 'spec', 'api', 'definitionFileRef'),
               textOf(metadata, 'spec', 'api', 'definition'),
             )
-      const addresses = this.#addressesOf(route, rule)
-      const problem = (reason: string): void => this.#problem(route, reason)
+      const origin = { object: titleOf(route), rule: index + 1 }
       for (const match of rule.matches) {
-        const shared = { api, hosts, definition }
+        const shared = { api, entries, origin, definition }
         this.routes.push(...gatewayRoutesOf(shared, rule, match, addresses, problem))
       }
     }
@@ -155,19 +197,34 @@ class RouteReader {
     })
   }
 
-  #hostsOf(route: KubernetesObject): string[] {
-    return hostsOf(route, (namespace, name) =>
-      this.#objects.get(GATEWAY_GROUP, 'Gateway', namespace, name),
-    )
-  }
-
-  #addressesOf(route: KubernetesObject, rule: RouteRule): BackendAddress[] {
-    return rule.backends.flatMap((ref) => {
+  #addressesOf(
+    route: KubernetesObject,
+    rule: RouteRule,
+    permits: (ref: ObjectRef) => boolean,
+  ): BackendAddress[] {
+    const of = (ref: ObjectRef, mirror: boolean): BackendAddress[] => {
+      if (!permits(ref)) {
+        const title = `${ref.kind} ${ref.namespace}/${ref.name}`
+        this.#problem(route, `no ReferenceGrant of ${ref.namespace} lets it refer to ${title}`)
+        return []
+      }
       const addresses = addressesOf(ref, this.#objects)
-      if (typeof addresses !== 'string') return addresses
+      if (typeof addresses !== 'string') return addresses.map((a) => ({ ...a, mirror }))
       this.#problem(route, addresses)
       return []
-    })
+    }
+    const fed = rule.backends.filter(({ weight }) => weight > 0)
+    return [
+      ...fed.flatMap((ref) => of(ref, false)),
+      ...rule.mirrors.flatMap((ref) => of(ref, true)),
+    ]
+  }
+
+  /** The document of the Service behind a rule, where there is one Service, and one document of it. */
+  #documentOf(addresses: readonly BackendAddress[]): ApiDefinition | null {
+    const [first, ...others] = addresses.filter(({ mirror }) => !mirror)
+    if (first === undefined || others.length > 0) return null
+    return this.documents.get(`${first.namespace}/${first.service}`)?.definition ?? null
   }
 
   #definitionOf(owner: KubernetesObject, name: string, inline: string): ApiDefinition | null {
@@ -190,20 +247,10 @@ class RouteReader {
     const ref = rule.extensions.find(
       ({ group, kind }) => group === DP_GROUP && kind === 'RouteMetadata',
     )
-    if (ref !== undefined) {
-      const found = this.#objects.get(DP_GROUP, 'RouteMetadata', ref.namespace, ref.name)
-      if (found === undefined) this.#problem(route, `its RouteMetadata ${ref.name} is not there`)
-      return found
-    }
-    const uuid = stringsOf(route.metadata.labels).get('kgw.wso2.com/uuid')
-    if (uuid === undefined) return undefined
-    return this.#objects
-      .all(DP_GROUP, 'RouteMetadata')
-      .find(
-        (metadata) =>
-          namespaceOf(metadata) === namespaceOf(route) &&
-          stringsOf(metadata.metadata.labels).get('kgw.wso2.com/uuid') === uuid,
-      )
+    if (ref === undefined) return this.#metadata.ofLabels(route)
+    const found = this.#objects.get(DP_GROUP, 'RouteMetadata', ref.namespace, ref.name)
+    if (found === undefined) this.#problem(route, `its RouteMetadata ${ref.name} is not there`)
+    return found
   }
 
   /** Envoy Gateway keeps rewrites by expression in an object of their own. */
@@ -211,8 +258,10 @@ class RouteReader {
     const ref = rule.extensions.find(({ kind }) => kind === 'HTTPRouteFilter')
     if (ref === undefined) return rule
     const filter = this.#objects.get(ref.group, ref.kind, ref.namespace, ref.name)
-    const rewrite = pathRewriteOf(fieldOf(filter, 'spec', 'urlRewrite', 'path'))
-    return rewrite === null ? rule : { ...rule, rewrite }
+    const urlRewrite = fieldOf(filter, 'spec', 'urlRewrite')
+    const sentHost = fieldOf(urlRewrite, 'hostname') === undefined ? rule.sentHost : undefined
+    const rewrite = pathRewriteOf(fieldOf(urlRewrite, 'path')) ?? rule.rewrite
+    return { ...rule, sentHost, rewrite }
   }
 }
 
@@ -229,76 +278,13 @@ function refsOf(leg: unknown): string[] {
 function graphqlRuleOf(route: KubernetesObject): RouteRule {
   const [backend] = listOf(route, 'spec', 'backendRefs')
   return {
-    matches: [{ type: 'Exact', path: '', method: 'POST', headers: [], query: [] }],
+    matches: [{ type: 'Exact', path: '', method: 'POST', headers: [], query: [], grpc: null }],
     rewrite: { kind: 'full', target: '' },
+    sentHost: '',
+    edits: NO_EDITS,
     redirects: false,
     backends: backend === undefined ? [] : [backendRefOf(backend, namespaceOf(route))],
+    mirrors: [],
     extensions: [],
-  }
-}
-
-/** Why an API CR is passed over; null where it is not. */
-function refusalOf(cr: KubernetesObject): string | null {
-  if (fieldOf(cr, 'status', 'deploymentStatus', 'accepted') === false) {
-    return 'its deployment was not accepted, so it is not served'
-  }
-  if (textOf(cr, 'spec', 'basePath') !== '') return null
-  const old = fieldOf(cr, 'spec', 'context') !== undefined
-  return old ? 'a version before 1.0, which Weir does not read' : 'no basePath'
-}
-
-function apkApiOf(cr: KubernetesObject, leg: (typeof LEGS)[number]): Api {
-  const spec = fieldOf(cr, 'spec')
-  const path = `${namespaceOf(cr)}/${cr.metadata.name}`
-  return {
-    name: textOf(spec, 'apiName') || cr.metadata.name,
-    version: textOf(spec, 'apiVersion'),
-    context: textOf(spec, 'basePath'),
-    type: textOf(spec, 'apiType'),
-    organization: textOf(spec, 'organization'),
-    environment: leg === 'sandbox' ? leg : textOf(spec, 'environment') || leg,
-    namespace: namespaceOf(cr),
-    id: stringsOf(cr.metadata.labels).get('apiUUID') || path,
-  }
-}
-
-function metadataApiOf(
-  metadata: KubernetesObject,
-  route: KubernetesObject,
-  hosts: readonly string[],
-): Api {
-  const api = fieldOf(metadata, 'spec', 'api')
-  // One RouteMetadata is shared by production and sandbox: only the route tells them apart.
-  const leg = stringsOf(route.metadata.annotations).get(ENV_ANNOTATION)?.toLowerCase()
-  const sandbox =
-    leg === undefined ? hosts.some((host) => /(?:^|\.)sandbox\./.test(host)) : leg === 'sandbox'
-  const environment = textOf(api, 'environment') || textOf(api, 'envType') || 'production'
-  return {
-    name: textOf(api, 'name') || metadata.metadata.name,
-    version: textOf(api, 'version'),
-    context: textOf(api, 'context'),
-    type: textOf(api, 'type'),
-    organization: textOf(api, 'organization'),
-    environment: sandbox ? 'sandbox' : environment,
-    namespace: namespaceOf(metadata),
-    id: textOf(api, 'uuid') || `${namespaceOf(metadata)}/${metadata.metadata.name}`,
-  }
-}
-
-/** A route without an API object is an API itself, by its labels or its name. */
-function plainApiOf(route: KubernetesObject): Api {
-  const labels = stringsOf(route.metadata.labels)
-  const first = (names: readonly string[]): string =>
-    names.map((name) => labels.get(name) ?? '').find((value) => value !== '') ?? ''
-  const name = first(PLAIN_NAME_LABELS)
-  return {
-    name: name || route.metadata.name,
-    version: first(PLAIN_VERSION_LABELS),
-    context: '',
-    type: route.kind === 'GRPCRoute' ? 'GRPC' : '',
-    organization: labels.get('kgw.wso2.com/organization') ?? '',
-    environment: labels.get('weir.dev/environment') ?? '',
-    namespace: namespaceOf(route),
-    id: labels.get('kgw.wso2.com/uuid') || `${namespaceOf(route)}/${name || route.metadata.name}`,
   }
 }

@@ -5,6 +5,8 @@ export type RegexToken =
   | { readonly literal?: undefined; readonly source: string }
 
 const META = /[\\.+*?()|[\]{}^$]/g
+/** Characters that stand for themselves, as many as there are. */
+const PLAIN = /[^\\[\](){}|^$.*+?]+/y
 const QUANTIFIES = new Set(['*', '+', '?', '{'])
 const QUANTIFIER = /^(?:[*+?]|\{\d*,?\d*\})\??/
 
@@ -83,6 +85,12 @@ export function tokensOf(source: string): RegexToken[] | null {
   const tokens: RegexToken[] = []
   const text = unanchored(source)
   for (let at = 0; at < text.length; ) {
+    const plain = plainRun(text, at)
+    if (plain > at) {
+      tokens.push({ literal: text.slice(at, plain) })
+      at = plain
+      continue
+    }
     const char = text[at] ?? ''
     let end = at + 1
     let literal: string | undefined
@@ -105,4 +113,12 @@ export function tokensOf(source: string): RegexToken[] | null {
     else tokens.push({ source: piece + quantifier })
   }
   return tokens
+}
+
+/** Index after the plain text that begins at `start`, without a last character that is quantified. */
+function plainRun(text: string, start: number): number {
+  PLAIN.lastIndex = start
+  if (!PLAIN.test(text)) return start
+  const end = PLAIN.lastIndex
+  return QUANTIFIES.has(text[end] ?? '') ? end - 1 : end
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { Api, Confidence, Operation } from '../model/api.ts'
+import { resolveAtBackend } from './backend-resolver.ts'
 import type { Catalogue } from './catalogue.ts'
+import { resolveAtGateway } from './gateway-resolver.ts'
 import { normalHost } from './host-index.ts'
-import { type Resolution, resolveAtBackend, resolveAtGateway } from './resolver.ts'
+import type { Resolution } from './resolution.ts'
 
 /** What `weir resolve` prints for one request. */
 export interface ResolveAnswer {
@@ -45,13 +47,16 @@ export function resolveRequest(
   const { leg, host, headers, service = '', port = 0, ip = '' } = read.data
   const method = read.data.method.toUpperCase()
   const { path, query } = splitQuery(read.data.path)
+  const known = headers === undefined ? null : lowerCased(headers)
   if (leg === 'backend') {
     const destination = { service, ip, port, names: [], endpoint: null, host: normalHost(host) }
-    const request = { method, path, destination, behindGateway: true }
+    // Without a single header nothing was written down of them.
+    const carried =
+      known === null || known.size === 0 ? {} : { headers: known, hasClientHeaders: true }
+    const request = { method, path, destination, behindGateway: true, query, ...carried }
     return answerOf(resolveAtBackend(catalogue, request))
   }
-  const known = headers === undefined ? null : lowerCased(headers)
-  return answerOf(resolveAtGateway(catalogue, { method, host, path, headers: known, query }))
+  return answerOf(resolveAtGateway(catalogue, { method, host, path, headers: known, query, port }))
 }
 
 function answerOf({ more, ...resolution }: Resolution): ResolveAnswer {

@@ -26,7 +26,9 @@ export function pathsBehindApk(
         ? passed
         : [passed, exactPattern(`${withoutSlash(basePath)}${match.path}`)]
     }
-    return substituted(`${basePath}${rewrite.target}`, groupsOf(match.path))
+    // Behind the expression's own groups stands the router's, for a slash at the end.
+    const groups = [...groupsOf(match.path), '/?']
+    return substituted(`${basePath}${rewrite.target}`, groups)
   }
   if (rewrite === null || rewrite.kind === 'regex') {
     const path = `${withoutSlash(basePath)}${match.path}`

@@ -25,7 +25,7 @@ export function segmentMatcher(tokens: readonly RegexToken[]): ((path: string) =
     if (token.literal !== undefined) {
       if (typeof last === 'string') parts[parts.length - 1] = last + token.literal
       // What varies must end at a slash, else there would be more than one way to match.
-      else if (last !== undefined && (last.rest || token.literal !== '/')) return null
+      else if (last !== undefined && (last.rest || !token.literal.startsWith('/'))) return null
       else parts.push(token.literal)
       continue
     }

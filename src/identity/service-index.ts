@@ -1,3 +1,4 @@
+import type { Endpoint } from '../model/endpoint.ts'
 import {
   fieldOf,
   type KubernetesObject,
@@ -9,6 +10,8 @@ import {
   textOf,
 } from './kubernetes-object.ts'
 
+const STEP = 200
+
 /** Services, their addresses and ports, as Services and EndpointSlices tell them. Keys are `NAMESPACE/NAME`. */
 export class ServiceIndex {
   readonly #services = new Map<string, KubernetesObject>()
@@ -18,15 +21,24 @@ export class ServiceIndex {
   readonly #addresses = new Map<string, Set<string>>()
   /** By Service and by the name of one of its ports: the numbers that the pods listen on. */
   readonly #podPorts = new Map<string, Map<string, Set<number>>>()
+  readonly #selecting = new WeakMap<Endpoint, readonly string[]>()
   readonly #selectors = new Map<string, { key: string; labels: readonly string[] }[]>()
-
-  constructor(objects: ObjectIndex) {
-    for (const service of objects.all('', 'Service')) this.#addService(service)
-    for (const slice of objects.all('discovery.k8s.io', 'EndpointSlice')) this.#addSlice(slice)
-  }
 
   get(namespace: string, name: string): KubernetesObject | undefined {
     return this.#services.get(`${namespace}/${name}`)
+  }
+
+  /** Takes up all Services and EndpointSlices, and rests now and then. Once, before it is used. */
+  *fill(objects: ObjectIndex): Generator<void> {
+    let count = 0
+    for (const service of objects.all('', 'Service')) {
+      this.#addService(service)
+      if (++count % STEP === 0) yield
+    }
+    for (const slice of objects.all('discovery.k8s.io', 'EndpointSlice')) {
+      this.#addSlice(slice)
+      if (++count % STEP === 0) yield
+    }
   }
 
   keys(): Iterable<string> {
@@ -50,12 +62,16 @@ export class ServiceIndex {
     return [...(this.#byPod.get(`${namespace}/${pod}`) ?? [])]
   }
 
-  /** Services whose selector the labels satisfy; `labels` as Hubble writes them: `k8s:app=orders`. */
-  selecting(namespace: string, labels: readonly string[]): readonly string[] {
-    const selectors = this.#selectors.get(namespace) ?? []
-    return selectors
-      .filter((selector) => selector.labels.every((label) => labels.includes(label)))
+  /** Services whose selector the labels of a workload satisfy; remembered, as many flows have the same ends. */
+  selecting(endpoint: Endpoint): readonly string[] {
+    const known = this.#selecting.get(endpoint)
+    if (known !== undefined) return known
+    const labels = new Set(endpoint.labels)
+    const found = (this.#selectors.get(endpoint.namespace) ?? [])
+      .filter((selector) => selector.labels.every((label) => labels.has(label)))
       .map(({ key }) => key)
+    this.#selecting.set(endpoint, found)
+    return found
   }
 
   /**

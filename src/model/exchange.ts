@@ -34,6 +34,28 @@ export interface Report {
   readonly destinationNames: readonly string[]
 }
 
+/**
+ * What a request's headers say of the API that it was made to; '' for what they do not. Anyone can
+ * send such headers: identity decides what they are worth.
+ */
+export interface ApiClaim {
+  /** `x-api-id`, `x-api-name`, `x-api-version`, as they came. */
+  readonly id: string
+  readonly name: string
+  readonly version: string
+  /** What a gateway's token says, where the configuration names its header; the token itself is not kept. */
+  readonly token: TokenClaim | null
+}
+
+export interface TokenClaim {
+  readonly name: string
+  readonly version: string
+  readonly context: string
+  readonly sandbox: boolean
+  /** The subscribed application. */
+  readonly application: string
+}
+
 export interface ExchangeFields {
   readonly outcome: ExchangeOutcome
   /** The account that counts: the server's where there is one. */
@@ -56,6 +78,7 @@ export interface ExchangeFields {
   readonly userAgent: string
   /** One value a configured identity header, hashed; '' when absent. Order of the configuration. */
   readonly identityValues: readonly string[]
+  readonly apiClaim?: ApiClaim | null
   /** The response's `x-weir` header; ''. Anyone can send one: only our current values are evidence. */
   readonly weirMark: string
   /** The request's `x-weir-would-limit` header; ''. */
@@ -81,6 +104,7 @@ export class Exchange {
   readonly forwardedFor: string
   readonly userAgent: string
   readonly identityValues: readonly string[]
+  readonly apiClaim: ApiClaim | null
   readonly weirMark: string
   readonly weirShadow: string
   readonly attempts: number
@@ -101,6 +125,7 @@ export class Exchange {
     this.forwardedFor = fields.forwardedFor
     this.userAgent = fields.userAgent
     this.identityValues = fields.identityValues
+    this.apiClaim = fields.apiClaim ?? null
     this.weirMark = fields.weirMark
     this.weirShadow = fields.weirShadow
     this.attempts = fields.attempts

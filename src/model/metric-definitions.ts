@@ -178,6 +178,12 @@ export const METRICS = {
     ['rule', 'api', 'severity'],
     'Findings, told again where they grew more severe.',
   ),
+  discoveries: define(
+    'gauge',
+    'weir_discoveries',
+    ['kind'],
+    'Open differences between the APIs that are declared and those that are called.',
+  ),
   limits: define('gauge', 'weir_limits', ['state'], 'Limits by their state.'),
   limitRequests: define(
     'counter',

@@ -46,6 +46,8 @@ export class CecSlot {
   armedMs: number | undefined
   /** Why the last write failed; '' where it did not. */
   failure = ''
+  /** The target refused for good: only what stands around it can change that. */
+  isRefused = false
   /** Why what is wanted could last not be planned; '' where it could. */
   unplannable = ''
   readonly limits = new Set<ActiveLimit>()
@@ -54,6 +56,8 @@ export class CecSlot {
   #text: string | undefined
   #nonce: string | null = null
   #attempt = 0
+  /** The last write failed because the target wanted none of the rules that it brought. */
+  #refusedRules = false
   /** After a failure. */
   #retryMs = Number.NEGATIVE_INFINITY
   /** After a success: each write refills the buckets. */
@@ -113,7 +117,9 @@ export class CecSlot {
   mayWrite(nowMs: number, haste: Haste): boolean {
     if (this.#pending !== undefined) return false
     if (haste === 'last') return true
-    return nowMs >= this.#retryMs && (haste === 'urgent' || nowMs >= this.#rewriteMs)
+    // Rules that were refused must not hold up those that go: nobody refuses that.
+    const isHeld = nowMs < this.#retryMs && !(this.#refusedRules && this.onlyTakesBack)
+    return !isHeld && (haste === 'urgent' || nowMs >= this.#rewriteMs)
   }
 
   /** Whether all that is wanted now stands there. */
@@ -172,19 +178,24 @@ export class CecSlot {
   }
 
   async #write(cec: Json, epoch: Epoch, nowMs: () => number): Promise<boolean> {
+    const undo = epoch.revision === null && this.armedMs !== undefined
+    const takesBack = this.onlyTakesBack
     try {
-      await this.#options.target.write(cec as object)
+      await this.#options.target.write(cec as object, { undo })
     } catch (error) {
       this.#attempt++
       const cause =
         error instanceof Error ? error : new EnforceError(String(error), { retryable: true })
       this.failure = describeError(cause)
+      this.isRefused = cause instanceof EnforceError && !cause.retryable
+      this.#refusedRules = this.isRefused && !takesBack
       this.#retryMs = nowMs() + backoffMs(this.#attempt, RETRY)
       this.#text = undefined // It may stand there all the same: the next write decides.
       return false
     }
     this.#attempt = 0
     this.failure = ''
+    this.isRefused = false
     this.#text = canonicalJson(cec)
     this.standingEpoch = epoch
     this.#standing = epoch.standing

@@ -58,13 +58,21 @@ export class CecWriter {
   slotFor(place: ArmedService): CecSlot | { readonly refusal: string } {
     const key = `${place.namespace}/${place.service}`
     const known = this.#slots.get(key)
-    if (known !== undefined) {
-      if (known.service.port === place.port) return known
-      return { refusal: `CEC of ${key} is armed for port ${known.service.port}, not ${place.port}` }
-    }
     const { cecsMax } = this.#options
-    if (this.#slots.size >= cecsMax)
+    if (known !== undefined) {
+      const { port, uid } = known.service
+      if (port !== place.port) {
+        return { refusal: `CEC of ${key} is armed for port ${port}, not ${place.port}` }
+      }
+      const isReborn = uid !== null && place.uid !== null && uid !== place.uid
+      if (!isReborn) return known
+      // The cluster removes what belongs to the earlier Service; ours is to belong to the new one.
+      if (known.limits.size > 0) {
+        return { refusal: `limits on an earlier Service of the name ${key} have not gone yet` }
+      }
+    } else if (this.#slots.size >= cecsMax) {
       return { refusal: `${cecsMax} CECs are armed, which is the budget` }
+    }
     const slot = new CecSlot(place, this.#options)
     this.#slots.set(key, slot)
     return slot
@@ -185,7 +193,7 @@ export class CecWriter {
       this.writeErrors++
       this.#options.onError(
         new EnforceError(`Cannot write the CEC of ${slot.name}: ${slot.failure}`, {
-          retryable: true,
+          retryable: !slot.isRefused,
         }),
       )
       this.#listener?.failed(slot)

@@ -246,7 +246,12 @@ export class Telemetry {
     /** What full tables cost, by table. */
     readonly evictions: () => Readonly<Record<string, number>>
     readonly coverage: () => readonly SourceCoverage[]
+    /** What is discovered and goes on, by kind. */
+    readonly discoveries: () => Readonly<Record<string, number>>
   }): void {
+    this.#gauge(METRICS.discoveries, (gauge) => {
+      for (const [kind, count] of Object.entries(sources.discoveries())) gauge.set({ kind }, count)
+    })
     this.#gauge(METRICS.sourceCoverage, (gauge) => {
       gauge.reset()
       for (const { source, nodes } of sources.coverage()) {

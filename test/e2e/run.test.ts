@@ -256,8 +256,8 @@ describe('weir run', () => {
     const { stderr } = await runWeir(args, '', cwd)
     expect(logOf(stderr).map(({ msg }) => msg)).toEqual([
       'Weir starts',
-      'Console listens',
       'Catalogue loaded',
+      'Console listens',
       'Stopped',
     ])
   })

@@ -28,7 +28,16 @@ describe('weir', () => {
     const { code, stdout } = await runWeir(['--help'])
     expect(code).toBe(0)
     const verbs = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, verb]) => verb)
-    expect(verbs).toEqual(['run', 'demo', 'check', 'replay', 'resolve', 'render', 'help'])
+    expect(verbs).toEqual([
+      'run',
+      'demo',
+      'check',
+      'replay',
+      'resolve',
+      'render',
+      'explain',
+      'help',
+    ])
     for (const verb of verbs.slice(0, -1)) {
       expect((await runWeir([verb ?? '', '--help'])).stdout).toContain('Examples:')
     }

@@ -1,4 +1,14 @@
-import { chmod, copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fillOnce } from './cache.ts'
@@ -26,6 +36,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     }),
   'cec-parser': (folder, _version, onStep) =>
     buildGo('cec-parser', folder, onStep, { packages: ['.'], linker: '' }),
+  kubernetes: bringKubernetes,
 }
 
 /**
@@ -84,6 +95,48 @@ async function bringEnvoy(folder: string, version: string, onStep: OnStep): Prom
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
+}
+
+/** Some clients refuse a server that does not know its version. */
+async function bringKubernetes(folder: string, version: string, onStep: OnStep): Promise<void> {
+  const [major = '', minor = ''] = version.split('.')
+  const about = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor }
+  await buildGo('kubernetes', folder, onStep, {
+    packages: ['k8s.io/kubernetes/cmd/kube-apiserver', 'go.etcd.io/etcd/server/v3'],
+    linker: Object.entries(about)
+      .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
+      .join(' '),
+  })
+  await rename(join(folder, 'server'), join(folder, 'etcd'))
+  onStep('copying CRDs')
+  await copyCrds(folder, 'cilium', CILIUM, 'pkg/k8s/apis/cilium.io/client/crds/v2')
+  await copyCrds(folder, 'gateway-api', 'sigs.k8s.io/gateway-api', 'config/crd/standard')
+}
+
+async function copyCrds(
+  folder: string,
+  name: string,
+  module: string,
+  sourcePath: string,
+): Promise<void> {
+  const source = join(await sourcesOf(module), sourcePath)
+  const target = join(folder, 'crds', name)
+  await mkdir(target, { recursive: true })
+  for (const file of await readdir(source)) {
+    // Not copied as they are: what Go keeps is read-only, and could not be removed with the cache.
+    if (file.endsWith('.yaml'))
+      await writeFile(join(target, file), await readFile(join(source, file)))
+  }
+}
+
+/** The folder of a module that `crds/go.mod` names, in Go's own cache. */
+async function sourcesOf(module: string): Promise<string> {
+  const cwd = join(moduleFolder('kubernetes'), 'crds')
+  let folder = ''
+  await runTool({ command: 'go', args: ['mod', 'download', '-json', module], cwd }, (line) => {
+    folder = /"Dir": "(.*)"/.exec(line)?.[1] ?? folder
+  })
+  return folder
 }
 
 /** Without cgo the binaries run wherever the cache is carried, and no C compiler is needed. */

@@ -7,7 +7,7 @@ import { configSchema } from '../../src/config/schema.ts'
 const probe = z.object({ httpGet: z.object({ path: z.string(), port: z.string() }) })
 const podSpec = z.object({
   serviceAccountName: z.string(),
-  automountServiceAccountToken: z.literal(false),
+  automountServiceAccountToken: z.literal(true),
   enableServiceLinks: z.literal(false),
   terminationGracePeriodSeconds: z.number(),
   securityContext: z.object({ runAsNonRoot: z.literal(true), runAsUser: z.number().min(1) }),
@@ -76,22 +76,41 @@ function only<K extends keyof typeof shapes>(kind: K): z.output<(typeof shapes)[
   return shapes[kind].parse(found[0]?.object) as z.output<(typeof shapes)[K]>
 }
 
+function clusterRole(name: string) {
+  const roles = objects.filter(({ kind }) => kind === 'ClusterRole')
+  expect(roles.map((role) => role.metadata.name)).toEqual(['weir-reader', 'weir-enforcer'])
+  return shapes.ClusterRole.parse(roles.find((role) => role.metadata.name === name)?.object)
+}
+
 describe('deploy/weir.yaml', () => {
-  it('grants reading only, of no Secrets, by name', () => {
-    const { rules } = only('ClusterRole')
+  it('grants reading only, of no Secrets and no ConfigMaps, by name', () => {
+    const { rules } = clusterRole('weir-reader')
     expect(rules.length).toBeGreaterThan(0)
     for (const { verbs, resources, apiGroups } of rules) {
       expect(verbs.filter((verb) => !['get', 'list', 'watch'].includes(verb))).toEqual([])
       expect(resources).not.toContain('secrets')
+      expect(resources).not.toContain('configmaps')
       expect([...resources, ...apiGroups]).not.toContain('*')
     }
     expect(objects.map(({ kind }) => kind)).not.toContain('Role')
   })
 
-  it('binds the role to the account that the pod runs as', () => {
+  it('lets nobody write before a role is bound for it, and that one no more than CECs', () => {
+    const { rules } = clusterRole('weir-enforcer')
+    expect(rules).toEqual([
+      {
+        apiGroups: ['cilium.io'],
+        resources: ['ciliumenvoyconfigs'],
+        verbs: ['create', 'update', 'patch', 'delete'],
+      },
+    ])
+    expect(only('ClusterRoleBinding').roleRef.name).not.toBe('weir-enforcer')
+    expect(objects.map(({ kind }) => kind)).not.toContain('RoleBinding')
+  })
+
+  it('binds the reading role to the account that the pod runs as', () => {
     const { roleRef, subjects } = only('ClusterRoleBinding')
-    const role = objects.find(({ kind }) => kind === 'ClusterRole')
-    expect(roleRef.name).toBe(role?.metadata.name)
+    expect(roleRef.name).toBe('weir-reader')
     const { serviceAccountName } = only('Deployment').spec.template.spec
     expect(subjects).toEqual([
       { kind: 'ServiceAccount', name: serviceAccountName, namespace: 'weir' },

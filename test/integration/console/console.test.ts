@@ -13,6 +13,7 @@ function open(over: Partial<ConsoleOptions> = {}): Console {
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
     status: () => ({}),
     apis: () => [],
+    discoveries: () => [],
     limits: () => [],
     ledger: () => [],
     recent: createRecent({ callsMax: 1, findingsMax: 1 }),

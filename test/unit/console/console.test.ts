@@ -22,6 +22,7 @@ function open(over: Partial<ConsoleOptions> = {}): Console {
     }),
     status: () => ({ uptime_seconds: 1 }),
     apis: () => [],
+    discoveries: () => [],
     limits: () => [],
     ledger: () => [],
     recent,

@@ -1,5 +1,6 @@
 import type { Api, Client } from '../../../src/model/api.ts'
 import { ApiCall, type ApiCallFields } from '../../../src/model/api-call.ts'
+import type { Discovery } from '../../../src/model/discovery.ts'
 import { EndpointTable, NO_FIELDS } from '../../../src/model/endpoint.ts'
 import { Exchange, type ExchangeFields, type Report } from '../../../src/model/exchange.ts'
 import type { Finding } from '../../../src/model/finding.ts'
@@ -125,6 +126,24 @@ export function limitOf(fields: Partial<Limit> = {}): Limit {
     revision: '0a1b2c3d',
     effect: 'undecided',
     evidence: { limited: 0, passed: 0, others_limited: 0 },
+    ...fields,
+  }
+}
+
+export function discoveryOf(fields: Partial<Discovery> = {}): Discovery {
+  return {
+    id: 'd-1',
+    kind: 'undocumented',
+    state: 'open',
+    cluster: 'east',
+    api: API,
+    operation: { method: 'GET', template: '/debug/{int}' },
+    workload: 'shop/orders',
+    port: 8_080,
+    first: '2026-03-01T12:00:00Z',
+    last: '2026-03-01T12:01:00.5Z',
+    counts: { requests: 20, succeeded: 19 },
+    evidence: 'shop/orders:8080 answers GET /debug/{int}.',
     ...fields,
   }
 }

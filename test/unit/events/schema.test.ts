@@ -2,8 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { type EventKind, schemaIdOf } from '../../../src/events/cloud-event.ts'
 import { encodeCall } from '../../../src/events/encode-call.ts'
-import { callSchema, findingSchema, limitSchema } from '../../../src/events/schema.ts'
-import { callOf, findingOf, limitOf } from './samples.ts'
+import {
+  callSchema,
+  discoverySchema,
+  findingSchema,
+  limitSchema,
+} from '../../../src/events/schema.ts'
+import { callOf, discoveryOf, findingOf, limitOf } from './samples.ts'
 
 const COLUMNS_MAX = 100
 const call: unknown = JSON.parse(
@@ -13,6 +18,7 @@ const SCHEMAS: { kind: EventKind; schema: z.ZodType; sample: unknown }[] = [
   { kind: 'call', schema: callSchema, sample: call },
   { kind: 'finding', schema: findingSchema, sample: findingOf() },
   { kind: 'limit', schema: limitSchema, sample: limitOf() },
+  { kind: 'discovery', schema: discoverySchema, sample: discoveryOf() },
 ]
 
 /** As biome formats it: a list of plain values stands on one line where it fits. */

@@ -75,14 +75,19 @@ describe('patterns', () => {
   })
 
   it.each([
-    { source: '/a/b/([^/]+)', segments: 2, segment: 'a' },
-    { source: '/a([^/]+)/b', segments: 1, segment: null },
-    { source: '/(.*)', segments: 0, segment: null },
-    { source: '/a?/b', segments: 1, segment: null },
-  ])('knows the fixed text of $source', ({ source, segments, segment }) => {
+    { source: '/a/b/([^/]+)', segments: 2, fixed: '/a/b/\0' },
+    { source: '/a/([^/]+)/b/?', segments: 2, fixed: '/a/\0/b' },
+    { source: '/a/([^/]+)(.*)', segments: 1, fixed: '/a' },
+    { source: '/a/([^/]*)/b', segments: 2, fixed: '/a' },
+    { source: '/a/b/?', segments: 2, fixed: '/a/b' },
+    { source: '/a/b(.*)', segments: 1, fixed: '/a' },
+    { source: '/a([^/]+)/b', segments: 1, fixed: '' },
+    { source: '/(.*)', segments: 0, fixed: '' },
+    { source: '/a?/b', segments: 1, fixed: '' },
+  ])('knows the fixed text of $source', ({ source, segments, fixed }) => {
     const pattern = regex(source)
     expect(pattern.literalSegments).toBe(segments)
-    expect(pattern.firstSegment).toBe(segment)
+    expect(pattern.fixed).toBe(fixed)
   })
 
   it('decides without the engine as the engine does', () => {

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Catalogue } from '../../../src/identity/catalogue.ts'
-import {
-  type Resolution,
-  resolveAtBackend,
-  resolveAtGateway,
-} from '../../../src/identity/resolver.ts'
+import { resolveAtBackend } from '../../../src/identity/backend-resolver.ts'
+import { type At, atBackend, atGateway, short } from './asking.ts'
 import {
   apiCr,
   backend,
@@ -17,41 +13,6 @@ import {
   rule,
   service,
 } from './objects.ts'
-
-function atGateway(
-  catalogue: Catalogue,
-  host: string,
-  path: string,
-  method = 'GET',
-  headers?: Record<string, string>,
-) {
-  const known = headers === undefined ? null : new Map(Object.entries(headers))
-  return resolveAtGateway(catalogue, { method, host, path, headers: known, query: null })
-}
-
-interface At {
-  readonly service?: string
-  readonly ip?: string
-  readonly port?: number
-  readonly host?: string
-  readonly names?: readonly string[]
-  readonly method?: string
-}
-function atBackend(catalogue: Catalogue, path: string, at: At = { service: 'shop/orders' }) {
-  const { service: name = '', ip = '', port = 0, host = '', names = [], method = 'GET' } = at
-  const destination = { service: name, ip, port, names, endpoint: null, host }
-  return resolveAtBackend(catalogue, { method, path, destination, behindGateway: true })
-}
-
-/** `NAME METHOD TEMPLATE confidence`, or the candidates. */
-function short({ api, operation, confidence, candidates, more }: Resolution): string {
-  if (api === null) {
-    const names = candidates.map(({ name }) => name).sort()
-    return [confidence, ...names, ...(more > 0 ? [`+${more}`] : [])].join(' ')
-  }
-  const named = operation === null ? '-' : `${operation.method} ${operation.template}`
-  return `${api.name} ${named} ${confidence}`
-}
 
 describe('at the gateway of APK', () => {
   it.each<{

@@ -40,6 +40,7 @@ function start() {
     apis: () => 3,
     evictions: () => ({ calls: 2 }),
     coverage: () => [],
+    discoveries: () => ({}),
   })
   const change = (changes: Partial<Limit>) => {
     const limit = { ...LIMIT, ...changes }

@@ -45,6 +45,7 @@ it('shows each metric once, whoever keeps it', async () => {
     apis: () => 0,
     evictions: () => ({}),
     coverage: () => [],
+    discoveries: () => ({}),
   }
   telemetry.observe(nothing)
   const { contentType, body } = await telemetry.metrics()
