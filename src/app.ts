@@ -22,6 +22,7 @@ import { createRecent, RECENT_OUTCOMES } from './console/recent.ts'
 import { createDetector, DETECT_OUTCOMES } from './detect/detector.ts'
 import { createExchangeStage, EXCHANGE_OUTCOMES } from './exchange/exchange-stage.ts'
 import { identityHash } from './exchange/identity-hash.ts'
+import { createClaimReader } from './identity/api-claim.ts'
 import { ClientNamer } from './identity/client.ts'
 import { DISCOVERY_OUTCOMES } from './identity/discovery.ts'
 import { createIdentityStage, IDENTITY_OUTCOMES } from './identity/identity-stage.ts'
@@ -229,6 +230,7 @@ class Weir implements App {
       mergeWindowMs: exchange.mergeWindow,
       pendingMax: exchange.pendingMax,
       identityHeaders: identity.client.headers.map((header) => header.toLowerCase()),
+      claimOf: createClaimReader(identity),
     })
     const clients = new ClientNamer(identity.client)
     const names = createIdentityStage({

@@ -112,6 +112,11 @@ const identity = z.strictObject({
     .array(path)
     .default([])
     .describe('Directories or files of Kubernetes manifests; they lie over what the cluster has.'),
+  backendJwtHeader: z
+    .string()
+    .regex(/^[A-Za-z0-9-]+$/, 'must be a header name')
+    .optional()
+    .describe("Header with the gateway's token for backends: its claims name the API. Never kept."),
   client: client.prefault({}),
 })
 

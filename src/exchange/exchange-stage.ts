@@ -5,6 +5,7 @@ import {
   addSide,
   exchangeOf,
   fillFromRequest,
+  type HeaderOptions,
   type Heard,
   hear,
   isAnswered,
@@ -34,15 +35,13 @@ const SAMPLE = 4
 const NO_TYPE = 5
 const NO_PEER = 6
 
-export interface ExchangeOptions {
+export interface ExchangeOptions extends HeaderOptions {
   /** A request without an answer leaves as unanswered after this long, in ms. */
   readonly unansweredAfterMs: number
   /** How long a complete call waits for the other proxy's account of it, in ms. */
   readonly mergeWindowMs: number
   /** Calls held at most; beyond it the oldest leaves as it is (`evicted` counts). */
   readonly pendingMax: number
-  /** Lower-case names of the headers that tell who called; their values leave hashed. */
-  readonly identityHeaders: readonly string[]
 }
 
 export interface ExchangeStage extends Stage<FlowView, Exchange> {
@@ -90,6 +89,8 @@ class Exchanges implements ExchangeStage {
   readonly #done = new Set<OpenCall>()
   readonly #told = new Map<string, OpenSide>()
   #wallMs = 0
+  /** What `advance` let pass so far: a clock that is set back must not hold everything. */
+  #passedMs = 0
 
   constructor(options: ExchangeOptions) {
     this.#options = options
@@ -108,13 +109,18 @@ class Exchanges implements ExchangeStage {
   }
 
   advance(_eventMs: number, wallMs: number, emit: Emit): void {
-    if (wallMs !== Number.POSITIVE_INFINITY) this.#wallMs = wallMs
+    const isEnd = wallMs === Number.POSITIVE_INFINITY
+    if (!isEnd) {
+      this.#passedMs += Math.max(0, wallMs - this.#wallMs)
+      this.#wallMs = wallMs
+    }
+    const nowMs = isEnd ? wallMs : this.#passedMs
     for (const call of this.#done) {
-      if (wallMs - call.doneAtMs < this.#options.mergeWindowMs) break
+      if (nowMs - call.doneAtMs < this.#options.mergeWindowMs) break
       this.#tell(call, emit)
     }
     for (const call of this.#open) {
-      if (wallMs - call.heldAtMs < this.#options.unansweredAfterMs) break
+      if (nowMs - call.heldAtMs < this.#options.unansweredAfterMs) break
       this.#tell(call, emit)
     }
   }
@@ -128,7 +134,7 @@ class Exchanges implements ExchangeStage {
       fillFromRequest(own.call, flow, heard)
       if (own.call.sides.length === 1) this.#addSingle(own.call)
       readRequest(own, flow)
-      readRequestHeaders(own.call, flow, this.#options.identityHeaders)
+      readRequestHeaders(own.call, flow, this.#options)
       this.#stopWaiting(own)
       this.#settle(own.call, emit)
       return JOINED
@@ -140,18 +146,18 @@ class Exchanges implements ExchangeStage {
         : undefined
     if (again !== undefined) {
       readRequest(again, flow)
-      readRequestHeaders(again.call, flow, this.#options.identityHeaders)
+      readRequestHeaders(again.call, flow, this.#options)
       again.call.attempts++
       return RETRY
     }
     const twin = this.#twinOf(flow, heard)
     if (twin !== undefined) {
       this.#removeSingle(twin)
-      readRequestHeaders(twin, flow, this.#options.identityHeaders)
+      readRequestHeaders(twin, flow, this.#options)
       this.#wait(addSide(twin, flow, heard.connection), emit)
       return SECOND_REPORTER
     }
-    this.#hold(openCall(flow, heard, this.#options.identityHeaders, this.#wallMs), emit)
+    this.#hold(openCall(flow, heard, this.#options, this.#passedMs), emit)
     return KEPT
   }
 
@@ -177,19 +183,17 @@ class Exchanges implements ExchangeStage {
       this.#settle(twin, emit)
       return SECOND_REPORTER
     }
-    const call = openCall(flow, heard, this.#options.identityHeaders, this.#wallMs)
-    call.doneAtMs = this.#wallMs
+    const call = openCall(flow, heard, this.#options, this.#passedMs)
+    call.doneAtMs = this.#passedMs
     this.#hold(call, emit)
     return KEPT
   }
 
-  /** A response to a call that was told: a correction where it was told as unanswered. */
+  /** A response to a call that was told: a correction where the side that was told had no answer. */
   #late(side: OpenSide, flow: FlowView, key: string, emit: Emit): Outcome {
     this.#told.delete(key)
     readResponse(side, flow)
-    if (side !== side.call.sides[0] || side.call.sides.some((s) => s !== side && isAnswered(s))) {
-      return SECOND_REPORTER
-    }
+    if (side !== side.call.told) return SECOND_REPORTER
     side.call.revises = true
     emit(exchangeOf(side.call))
     return KEPT
@@ -266,7 +270,7 @@ class Exchanges implements ExchangeStage {
       return
     }
     if (call.doneAtMs >= 0) return
-    call.doneAtMs = this.#wallMs
+    call.doneAtMs = this.#passedMs
     this.#open.delete(call)
     this.#done.add(call)
   }

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../model/endpoint.ts'
-import { Exchange, type ExchangeOutcome, type Report } from '../model/exchange.ts'
+import { type ApiClaim, Exchange, type ExchangeOutcome, type Report } from '../model/exchange.ts'
 import {
   Direction,
   type FlowView,
@@ -15,6 +15,14 @@ import { partsOfUrl, type UrlParts } from './url.ts'
 const REQUEST_ID_MAX = 128
 const HEADER_MAX = 1_024
 const METHOD_MAX = 64
+
+/** What is read of a request's headers besides those that each call has. */
+export interface HeaderOptions {
+  /** Lower-case names of the headers that tell who called; their values leave hashed. */
+  readonly identityHeaders: readonly string[]
+  /** What headers say of the API; `header` gives a value by its lower-case name, '' where it is absent. */
+  readonly claimOf?: ((header: (name: string) => string) => ApiClaim | null) | undefined
+}
 
 /** What a flow says of its call, read once: URLs are long, and a connection may have many calls open. */
 export interface Heard {
@@ -83,9 +91,12 @@ export interface OpenCall {
   identityValues: readonly string[]
   weirMark: string
   weirShadow: string
+  apiClaim: ApiClaim | null
   attempts: number
   revises: boolean
-  /** Wall time, as `advance` told it, at which the first flow came and at which the first side was complete. */
+  /** The side whose account was told; undefined before the call was. */
+  told: OpenSide | undefined
+  /** When the first flow came, and when the first side was complete: in ms that `advance` let pass. */
   heldAtMs: number
   doneAtMs: number
 }
@@ -105,8 +116,8 @@ function connectionOf(flow: FlowView): string {
 export function openCall(
   flow: FlowView,
   heard: Heard,
-  identityHeaders: readonly string[],
-  wallMs: number,
+  headers: HeaderOptions,
+  passedMs: number,
 ): OpenCall {
   const call: OpenCall = {
     sides: [],
@@ -121,13 +132,15 @@ export function openCall(
     identityValues: [],
     weirMark: '',
     weirShadow: '',
+    apiClaim: null,
     attempts: 1,
     revises: false,
-    heldAtMs: wallMs,
+    told: undefined,
+    heldAtMs: passedMs,
     doneAtMs: -1,
   }
   addSide(call, flow, heard.connection)
-  if (flow.l7Type === L7Type.request) readRequestHeaders(call, flow, identityHeaders)
+  if (flow.l7Type === L7Type.request) readRequestHeaders(call, flow, headers)
   return call
 }
 
@@ -188,7 +201,7 @@ export function readResponse(side: OpenSide, flow: FlowView): void {
 export function readRequestHeaders(
   call: OpenCall,
   flow: FlowView,
-  identityHeaders: readonly string[],
+  { identityHeaders, claimOf }: HeaderOptions,
 ): void {
   const header = (name: string) => {
     const value = flow.httpHeader(name)
@@ -199,6 +212,7 @@ export function readRequestHeaders(
   call.userAgent ||= header('user-agent')
   // Where values are redacted the mark's presence still tells; identity decides what it is worth.
   call.weirShadow ||= keptText(flow.httpHeader('x-weir-would-limit'), HEADER_MAX)
+  call.apiClaim ??= claimOf?.((name) => flow.httpHeader(name)) ?? null
   if (identityHeaders.length > 0 && call.identityValues.length === 0) {
     call.identityValues = identityHeaders.map((name) => {
       const value = header(name)
@@ -229,11 +243,15 @@ export function isAnswered(side: OpenSide): boolean {
   return side.responseMs >= 0
 }
 
-/** The record of a call, whatever it has by now. The server's account counts where there is one. */
+/**
+ * The record of a call, whatever it has by now. The server's account counts where it has an end: its
+ * node's ring may hold the answer back, while the client's has told it. A correction is of the same
+ * account, as that gives the call its id.
+ */
 export function exchangeOf(call: OpenCall): Exchange {
-  const server = call.sides.find((side) => side.direction === Direction.ingress)
-  const main = server ?? call.sides[0]
+  const main = call.told ?? mainOf(call.sides)
   if (main === undefined) throw new Error('Cannot tell a call: it has no side')
+  call.told = main
   const other = call.sides.find((side) => side !== main)
   return new Exchange({
     ...call,
@@ -241,6 +259,13 @@ export function exchangeOf(call: OpenCall): Exchange {
     report: reportOf(main),
     twin: other === undefined ? null : reportOf(other),
   })
+}
+
+function mainOf(sides: readonly OpenSide[]): OpenSide | undefined {
+  const server = sides.find((side) => side.direction === Direction.ingress)
+  const hasEnd = (side: OpenSide) => side.denied || isAnswered(side)
+  if (server !== undefined && hasEnd(server)) return server
+  return sides.find(hasEnd) ?? server ?? sides[0]
 }
 
 function outcomeOf(side: OpenSide): ExchangeOutcome {

@@ -38,7 +38,7 @@ interface Timestamp {
 
 export function timestampOf(ms: number): Timestamp {
   const seconds = Math.floor(ms / 1_000)
-  return { seconds, nanos: Math.round((ms - seconds * 1_000) * 1e6) }
+  return { seconds, nanos: Math.min(999_999_999, Math.round((ms - seconds * 1_000) * 1e6)) }
 }
 
 /** `observer.ServerStatus`. An agent counts no nodes: it is the one. */
@@ -48,6 +48,7 @@ export interface ServerStatus {
   readonly version: string
   readonly seenFlows: number
   readonly uptimeNs: number
+  readonly ringMax: number
 }
 
 /** One node, as Relay tells of it. */
@@ -57,6 +58,8 @@ export interface NodeFacts {
   /** 0 where Relay could not ask it. */
   readonly uptimeNs: number
   readonly seenFlows: number
+  /** Events that its ring holds; 0: unknown. */
+  readonly ringMax: number
 }
 
 /** `peer.ChangeNotification`. */
@@ -209,6 +212,7 @@ interface StatusMessage {
   readonly version?: string
   readonly seen_flows?: number
   readonly uptime_ns?: number
+  readonly max_flows?: number
 }
 
 function statusOf(answer: StatusMessage): ServerStatus {
@@ -219,6 +223,7 @@ function statusOf(answer: StatusMessage): ServerStatus {
     version: answer.version ?? '',
     seenFlows: answer.seen_flows ?? 0,
     uptimeNs: answer.uptime_ns ?? 0,
+    ringMax: answer.max_flows ?? 0,
   }
 }
 
@@ -228,6 +233,7 @@ interface NodesMessage {
     readonly address?: string
     readonly uptime_ns?: number
     readonly seen_flows?: number
+    readonly max_flows?: number
   }[]
 }
 
@@ -237,5 +243,6 @@ function nodesOf(answer: NodesMessage): NodeFacts[] {
     address: node.address ?? '',
     uptimeNs: node.uptime_ns ?? 0,
     seenFlows: node.seen_flows ?? 0,
+    ringMax: node.max_flows ?? 0,
   }))
 }

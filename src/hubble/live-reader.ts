@@ -8,16 +8,17 @@ import { observerService } from './proto.ts'
 import { Receiver, type TimeBounds } from './receiver.ts'
 import { WireKind, type WireView } from './wire/wire-view.ts'
 
-/** How far a flow's time may be ahead of ours and still be believed, in ms. */
-const AHEAD_MAX_MS = 5 * 60_000
-
-/** What has to be read again of one node: from before its reading stopped up to where another stream takes over. */
+/** What has to be read again of one node: from where its reading stopped up to where another stream takes over. */
 export interface Gap {
   readonly node: string
   /** Unix ms; `to` itself belongs to the other stream. */
   readonly fromMs: number
   readonly toMs: number
-  /** What came of it, as it stood when the gap began. */
+  /**
+   * What came of it. The node's own until the stream has something of it, so that whatever is read
+   * of a silent node counts; then the gap's alone, and the node goes on with a copy. Gaps with the
+   * same one are the same gap, grown.
+   */
   readonly reading: NodeReading
 }
 
@@ -48,21 +49,20 @@ export class LiveReader {
   readonly heard = new Set<NodeEntry>()
   readonly #view: WireView
   readonly #now: () => number
+  /** Flows of a node that were taken for doubles, as it just turned out. */
+  #passedOver: { readonly node: NodeEntry; readonly count: number } | undefined
 
   constructor(options: LiveReaderOptions, purpose: Purpose) {
-    const { now } = options
-    this.#now = now
+    const { now, untilMs } = options
+    // A bounded read has no present: however long it takes, what comes again is old.
+    this.#now = untilMs === undefined ? now : () => untilMs
     this.#view = options.view
     this.receiver = new Receiver({
       ...options,
       isNew:
         purpose.kind === 'follow'
           ? (flow, node, ms) => this.#follow(flow, node, ms, purpose)
-          : (flow, node, ms) => {
-              const gap = purpose.gaps.get(node.name)
-              if (gap === undefined || !isBefore(flow, gap.toMs)) return false
-              return take(gap.reading, flow, ms, now())
-            },
+          : (flow, node, ms) => this.#fill(flow, node, ms, purpose.gaps.get(node.name)),
     })
   }
 
@@ -70,10 +70,18 @@ export class LiveReader {
   read(bytes: Buffer, start: number, end: number, to: FlowPort): void {
     const view = this.#view
     const kind = view.move(bytes, start, end)
-    if (kind === WireKind.flow) this.receiver.flow(view, to)
+    if (kind === WireKind.flow) this.#flow(view, to)
     else if (kind === WireKind.malformed) this.receiver.rejected('malformed', to)
     else if (kind === WireKind.none) this.receiver.rejected('unsupported', to)
     else this.#other(bytes.subarray(start, end), to)
+  }
+
+  #flow(view: WireView, to: FlowPort): void {
+    this.receiver.flow(view, to)
+    if (this.#passedOver === undefined) return
+    const { node, count } = this.#passedOver
+    this.#passedOver = undefined
+    this.receiver.passedOver(node, count, to)
   }
 
   #follow(
@@ -82,13 +90,28 @@ export class LiveReader {
     ms: number,
     { fromMs, onGap }: Purpose & { kind: 'follow' },
   ): boolean {
-    const { reading } = node
     if (!this.heard.has(node)) {
       this.heard.add(node)
-      if (node.readToMs < fromMs) onGap(gapOf(node, fromMs))
+      if (node.readToMs < fromMs) {
+        onGap(gapOf(node, fromMs))
+        node.reading = new NodeReading(node.reading)
+      }
     }
+    const { reading } = node
+    node.lastMs = ms
+    const before = reading.misjudged
     const isNew = take(reading, flow, ms, this.#now())
-    if (isNew && ms > node.readToMs) node.readToMs = ms
+    if (isNew && ms <= reading.newestMs) node.readToMs = ms
+    if (reading.misjudged > before) this.#passedOver = { node, count: reading.misjudged - before }
+    return isNew
+  }
+
+  #fill(flow: FlowCursor, node: NodeEntry, ms: number, gap: Gap | undefined): boolean {
+    this.heard.add(node)
+    if (gap === undefined || !isBefore(flow, gap.toMs)) return false
+    const isNew = take(gap.reading, flow, ms, this.#now())
+    const { reading } = gap
+    if (isNew && node.reading === reading && ms <= reading.newestMs) node.readToMs = ms
     return isNew
   }
 
@@ -103,19 +126,17 @@ export class LiveReader {
 }
 
 export function gapOf({ name, readToMs, reading }: NodeEntry, toMs: number): Gap {
-  return { node: name, fromMs: readToMs, toMs, reading: new NodeReading(reading) }
+  return { node: name, fromMs: readToMs, toMs, reading }
 }
 
-/** A node's clock that is far ahead must not make all that follows look old. */
 function take(reading: NodeReading, flow: FlowCursor, ms: number, nowMs: number): boolean {
-  const noted = ms > nowMs + AHEAD_MAX_MS ? nowMs : ms
   let { uuidHigh: high, uuidLow: low } = flow
   if (high === 0 && low === 0) {
     const print = fingerprintOf(flow)
     high = print.high
     low = print.low
   }
-  return reading.take(noted, high, low)
+  return reading.take(ms, high, low, nowMs)
 }
 
 /** Exact to the nanosecond, as the agent compares: `ms` is a whole number. */

@@ -2,10 +2,25 @@ const WINDOW_MS = 60_000
 /** A node that cannot be read for longer has left, as far as anybody can tell: it must not alarm for ever. */
 const ABSENT_MAX_MS = 10 * 60_000
 
+/** What a node says of itself. */
+interface Answer {
+  /** Since it started, `uptimeNs` ago. */
+  readonly seenFlows: number
+  readonly uptimeNs: number
+  /** Events that its ring holds; 0: unknown. */
+  readonly ringMax: number
+}
+
+interface Base {
+  readonly seen: number
+  received: number
+  readonly lostInRing: number
+}
+
 interface Totals {
   readonly atMs: number
   readonly received: number
-  readonly missed: number
+  missed: number
 }
 
 /**
@@ -26,7 +41,7 @@ export class NodeCoverage {
   /** What earlier lives of the node missed. */
   #missedBefore = 0
   /** Counts when the comparison of theirs and ours began; none before the first answer. */
-  #base: { seen: number; received: number; lostInRing: number } | undefined
+  #base: Base | undefined
   /** What the node had seen at the answer before the last one, and has not come. */
   #deficit = 0
   #seen = 0
@@ -34,6 +49,8 @@ export class NodeCoverage {
   #absentSinceMs = 0
   #absentToMs = 0
   #rateWhenLeft = 0
+  /** What had come when it last answered, or left. */
+  #receivedWhenAsked = 0
   /** At the start of the window before the current one, and of the current one. */
   #before: Totals
   #start: Totals
@@ -53,37 +70,45 @@ export class NodeCoverage {
   }
 
   /**
-   * The node answered: it has seen `seen` flows since it started, `uptimeNs` ago. `isWhole`: every
-   * flow is asked for, so that its count can be held against ours.
+   * The node answered. `isWhole`: every flow is asked for, so that its count can be held against ours.
    */
-  answered(seen: number, uptimeNs: number, isWhole: boolean): void {
+  answered({ seenFlows: seen, uptimeNs, ringMax }: Answer, isWhole: boolean): void {
     const seenBefore = this.#seen
     const hasRestarted = uptimeNs < this.#uptimeNs || seen < seenBefore
+    const isFirst = this.#uptimeNs === 0
+    const receivedBefore = this.#receivedWhenAsked
     this.#uptimeNs = uptimeNs
     this.#seen = seen
     this.#absentSinceMs = 0
+    this.#receivedWhenAsked = this.#received
     if (!isWhole) {
-      // Its ring is read back to where we were; what that did not hold is told as lost.
-      if (!hasRestarted) this.#away = 0
-      return
-    }
-    if (this.#base === undefined || hasRestarted) {
+      // Its ring is read back to where we were, as far as it reaches; a new one holds nothing of that.
+      const whileAway = seen - seenBefore
+      const isHeld = isFirst || ringMax === 0 || whileAway <= ringMax
+      if (hasRestarted) this.#missedBefore += this.#away
+      else if (!isHeld) this.#missedBefore += (this.#away * (whileAway - ringMax)) / whileAway
+      this.#away = 0
+    } else if (this.#base === undefined || hasRestarted) {
       this.#missedBefore += this.#missedInRing() + this.#away
       this.#away = 0
       this.#base = {
         seen: this.#base === undefined ? seen : 0,
-        received: this.#received,
+        // What came since it was last asked may be of its new life.
+        received: this.#base === undefined ? this.#received : receivedBefore,
         lostInRing: this.#lostInRing,
       }
       this.#deficit = 0
-      return
-    }
-    const surplus = this.#received - this.#base.received - (seen - this.#base.seen)
+    } else this.#compare(this.#base, seen, seenBefore)
+    this.#lowerWindows()
+  }
+
+  #compare(base: Base, seen: number, seenBefore: number): void {
+    const surplus = this.#received - base.received - (seen - base.seen)
     // An older part of its ring came meanwhile, which must not make up for later losses.
-    if (surplus > 0) this.#base.received += surplus
+    if (surplus > 0) base.received += surplus
     // What it saw since the last answer may be on its way.
-    const came = this.#received - this.#base.received
-    this.#deficit = Math.max(0, seenBefore - this.#base.seen - came)
+    const came = this.#received - base.received
+    this.#deficit = Math.max(0, seenBefore - base.seen - came)
     // What was guessed is in the count now.
     this.#away = 0
   }
@@ -93,6 +118,7 @@ export class NodeCoverage {
     if (this.#absentSinceMs === 0) {
       this.#absentSinceMs = nowMs
       this.#absentToMs = nowMs
+      this.#receivedWhenAsked = this.#received
       const seconds = (nowMs - this.#before.atMs) / 1_000
       this.#rateWhenLeft = seconds < 1 ? 0 : (this.#received - this.#before.received) / seconds
     }
@@ -103,7 +129,8 @@ export class NodeCoverage {
 
   /** Lets time pass, Unix ms; called at least a few times a window. */
   advance(nowMs: number): void {
-    if (nowMs - this.#start.atMs < WINDOW_MS) return
+    // Our own clock may be set back.
+    if (nowMs >= this.#start.atMs && nowMs - this.#start.atMs < WINDOW_MS) return
     this.#before = this.#start
     this.#start = { atMs: nowMs, received: this.#received, missed: this.#missed() }
   }
@@ -114,6 +141,13 @@ export class NodeCoverage {
       received: this.#received - this.#before.received,
       missed: Math.max(0, Math.round(this.#missed() - this.#before.missed)),
     }
+  }
+
+  /** What is no longer missed must not hide what will be. */
+  #lowerWindows(): void {
+    const missed = this.#missed()
+    this.#before.missed = Math.min(this.#before.missed, missed)
+    this.#start.missed = Math.min(this.#start.missed, missed)
   }
 
   #missed(): number {

@@ -16,6 +16,8 @@ export interface PeerOptions extends Omit<RelayOptions, 'agent' | 'book' | 'view
 const SETTLE_MS = 3_000
 /** Each agent is asked this often how it is, in ms: there may be hundreds. */
 const STATUS_EVERY_MS = 15_000
+/** Reasons of one agent that are told; its stream and its status may have one each, in turn. */
+const PROBLEMS_MAX = 8
 /** Agents read at a time; Kubernetes is tested with 5,000 nodes. */
 const AGENTS_MAX = 5_000
 
@@ -26,8 +28,8 @@ interface Agent {
   readonly stop: AbortController
   isAnnounced: boolean
   isConnected: boolean
-  /** Why it is not; told once. */
-  problem: string
+  /** Why it is not; each is told once, until it is. */
+  readonly problems: Set<string>
   ended: Promise<void>
 }
 
@@ -145,8 +147,9 @@ class PeerSource implements Source {
     if (ended.aborted) return
     try {
       const client = await this.#options.connect()
-      this.#client?.close()
-      this.#client = client
+      const old = ended.aborted ? client : this.#client
+      if (old !== client) this.#client = client
+      old?.close()
     } catch {
       // A TLS file that is just being replaced: the old connection has another try.
     }
@@ -175,7 +178,7 @@ class PeerSource implements Source {
       stop: new AbortController(),
       isAnnounced: true,
       isConnected: false,
-      problem: '',
+      problems: new Set(),
       ended: Promise.resolve(),
     }
     this.#agents.set(name, agent)
@@ -245,7 +248,7 @@ class PeerSource implements Source {
     if (notice.kind === 'connected') {
       if (agent.isConnected) return
       agent.isConnected = true
-      agent.problem = ''
+      agent.problems.clear()
       this.#tell(to)
     } else if (notice.kind === 'interrupted') this.#away(agent, notice.reason, to)
     else to.notice(notice)
@@ -254,9 +257,10 @@ class PeerSource implements Source {
   #away(agent: Agent, message: string, to: FlowPort): void {
     const wasConnected = agent.isConnected
     agent.isConnected = false
-    if (agent.problem === message) return
-    agent.problem = message
-    to.notice({ kind: 'nodes', state: 'error', count: 1, names: [agent.name], message })
+    if (!agent.problems.has(message) && agent.problems.size < PROBLEMS_MAX) {
+      agent.problems.add(message)
+      to.notice({ kind: 'nodes', state: 'error', count: 1, names: [agent.name], message })
+    }
     if (wasConnected) this.#tell(to)
   }
 

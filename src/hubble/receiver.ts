@@ -10,6 +10,11 @@ const RING = 3
 /** `relay.NodeState`. */
 const NODE_STATES = ['unknown', 'connected', 'unavailable', 'gone', 'error'] as const
 const NODES_SHOWN_MAX = 10
+/** Nodes that one stream remembers for each reason, and the length of a name. */
+const NODES_MAX = 10_000
+const NAME_MAX = 1_024
+/** More than any ring or queue can lose at once; a sum with such a number in it still counts single events. */
+const LOST_MAX = 0xffff_ffff
 const TEXT_MAX = 300
 /** The last second of the year 9999, where protobuf's Timestamp ends. */
 const SECONDS_MAX = 253_402_300_799
@@ -101,23 +106,31 @@ export class Receiver {
    */
   lost(
     name: string,
-    { source = 0, num_events_lost: count = 0 }: LostEventMessage,
+    { source = 0, num_events_lost: lost = 0 }: LostEventMessage,
     to: FlowPort,
     resuming: boolean,
   ): void {
+    const count = Math.min(lost, LOST_MAX)
     if (resuming && source === RING && !this.#ringTold.has(name)) {
-      this.#ringTold.add(name)
+      remember(this.#ringTold, name)
       if (count === 1) {
         if (this.notCovered.size === 0) {
           to.notice({ kind: 'reopened', reason: 'since_not_covered' })
         }
-        this.notCovered.add(name)
+        remember(this.notCovered, name)
         return
       }
     }
     const { book, now } = this.#options
-    book.node(name, now()).coverage.lost(count, source === RING)
-    to.notice({ kind: 'lost', node: name, reason: LOSS_REASONS[source] ?? 'unknown', count })
+    const node = book.node(name, now())
+    node.coverage.lost(count, source === RING)
+    to.notice({ kind: 'lost', node: node.name, reason: LOSS_REASONS[source] ?? 'unknown', count })
+  }
+
+  /** Flows that were taken for doubles by a clock that was set back, and were none. */
+  passedOver({ name, coverage }: NodeEntry, count: number, to: FlowPort): void {
+    coverage.lost(count, true)
+    to.notice({ kind: 'lost', node: name, reason: 'unknown', count })
   }
 
   status(status: NodeStatusMessage, to: FlowPort): void {
@@ -126,9 +139,9 @@ export class Receiver {
     const state = NODE_STATES[status.state_change ?? 0] ?? 'unknown'
     if (state === 'error') this.nodeError = message
     for (const name of names) {
-      if (state === 'connected') this.connected.add(name)
+      if (state === 'connected') remember(this.connected, name)
       if (state !== 'error' && state !== 'unavailable') continue
-      this.failed.add(name)
+      remember(this.failed, name)
       const node = this.#options.book.known(name)
       if (node !== undefined) node.isAway = true
     }
@@ -144,4 +157,8 @@ export class Receiver {
   rejected(reason: RejectReason, to: FlowPort): void {
     to.notice(REJECTED[reason])
   }
+}
+
+function remember(names: Set<string>, name: string): void {
+  if (names.size < NODES_MAX && name.length <= NAME_MAX) names.add(name)
 }

@@ -49,7 +49,7 @@ const REOPEN_AFTER_MS = 8 * 60_000
 const OVERLAP_MS = 3_000
 /** The same of an agent, which is one node: two of its threads may stamp flows at once. */
 const AGENT_OVERLAP_MS = 100
-/** A bounded read is tried so often while a node fails; then it ends without that node. */
+/** A bounded read is tried so often while a node fails or hangs; then it ends without that node. */
 const BOUNDED_TRIES_MAX = 3
 /** A stream that lived this long has worked, flows or not. */
 const HEALTHY_AFTER_MS = 10_000
@@ -117,7 +117,10 @@ class RelaySource implements Source {
       now,
       handed: () => this.#handed + (this.#reader?.receiver.handed ?? 0),
       isStreamDown: () => this.#isStreamDown,
-      onBlind: (reason) => this.#reopen.abort(reason),
+      // What a node counts beyond the bounds does not come, and each new stream begins at their start.
+      onBlind: (reason) => {
+        if (!this.paced || reason === 'address_changed') this.#reopen.abort(reason)
+      },
       onHung: () => this.#reopen.abort(HUNG),
     })
   }
@@ -174,6 +177,7 @@ class RelaySource implements Source {
       const retryInMs = this.#options.backoffMs(attempt)
       if (refusal !== undefined) to.notice({ kind: 'refused', reason: refusal })
       else to.notice({ kind: 'interrupted', reason: reasonOf(outcome.end), retryInMs })
+      if (this.#givesUp(outcome.end)) return
       this.#isStreamDown = true
       await pause(retryInMs, ended)
       await this.#reconnect(ended)
@@ -237,9 +241,15 @@ class RelaySource implements Source {
   }
 
   /** Of a bounded read that ended with OK: a Relay that knows no node yet ends so too. */
-  #isComplete({ handed, nodeError, connected }: Receiver): boolean {
-    if (nodeError !== '') return ++this.#incomplete >= BOUNDED_TRIES_MAX
+  #isComplete({ handed, nodeError, connected, failed }: Receiver): boolean {
+    if (nodeError !== '' || failed.size > 0) return ++this.#incomplete >= BOUNDED_TRIES_MAX
     return handed > 0 || connected.size > 0 || this.#watch.connected > 0
+  }
+
+  /** Of a bounded read: one node cannot be read, and keeps the end of all the others back. */
+  #givesUp(end: CallEnd): boolean {
+    const isOneNode = this.paced && (this.#options.agent !== undefined || end === HUNG)
+    return isOneNode && ++this.#incomplete >= BOUNDED_TRIES_MAX
   }
 
   /**
@@ -260,7 +270,10 @@ class RelaySource implements Source {
     if (agent === undefined) return this.#book.resumeFromMs(OVERLAP_MS) ?? this.#sinceMs
     const node = this.#book.known(agent)
     if (node === undefined) return this.#sinceMs
-    return Math.max(this.#sinceMs, Math.floor(node.readToMs - AGENT_OVERLAP_MS))
+    return Math.max(
+      this.#sinceMs,
+      Math.floor(Math.min(node.readToMs, node.lastMs) - AGENT_OVERLAP_MS),
+    )
   }
 
   #nodes() {

@@ -48,6 +48,8 @@ const OFTEN = 60
 /** Before 1.15 a stream never gets nodes that join later. */
 const JOINS_SINCE = [1, 15] as const
 const NAMES_SHOWN_MAX = 10
+/** Nodes of one answer; Kubernetes is tested with 5,000. */
+const NODES_MAX = 10_000
 
 interface Watched {
   address: string
@@ -153,7 +155,7 @@ export class RelayWatch {
     }
     const nodes = await client.nodes(deadlineMs, signal)
     if (signal.aborted) return
-    if (!('code' in nodes)) this.#noteNodes(nodes)
+    if (!('code' in nodes)) this.#noteNodes(nodes.slice(0, NODES_MAX))
     else if (nodes.code === DEADLINE_EXCEEDED) this.#findSilent(to)
   }
 
@@ -162,8 +164,9 @@ export class RelayWatch {
     const nowMs = now()
     const sinceMs = this.#askedMs
     this.#askedMs = nowMs
+    const names = new Set(nodes.map(({ name }) => name))
     for (const name of this.#watched.keys()) {
-      if (nodes.some((node) => node.name === name)) continue
+      if (names.has(name)) continue
       this.#watched.delete(name)
       const node = book.known(name)
       if (node !== undefined) node.isAway = true
@@ -172,7 +175,7 @@ export class RelayWatch {
       const node = book.node(facts.name, nowMs)
       node.isAway = facts.uptimeNs === 0
       if (node.isAway) node.coverage.absent(nowMs)
-      else node.coverage.answered(facts.seenFlows, facts.uptimeNs, isWhole)
+      else node.coverage.answered(facts, isWhole)
       this.#lookAt(facts, node, sinceMs, nowMs)
     }
   }
@@ -214,10 +217,16 @@ export class RelayWatch {
     const nowMs = this.#options.now()
     const names: string[] = []
     for (const { name, heardMs, coverage } of this.#nodes()) {
-      if (nowMs - heardMs < SILENT_AFTER_MS || coverage.recent().received < OFTEN) continue
+      if (nowMs - heardMs < SILENT_AFTER_MS) {
+        this.#silent.delete(name)
+        continue
+      }
+      if (!this.#silent.has(name)) {
+        if (coverage.recent().received < OFTEN) continue
+        names.push(name)
+        this.#silent.add(name)
+      }
       coverage.absent(nowMs)
-      if (!this.#silent.has(name)) names.push(name)
-      this.#silent.add(name)
     }
     if (names.length === 0) return
     const message = 'it does not answer, and keeps the answers of the others back'

@@ -9,7 +9,7 @@ export interface ClaimOptions {
    * Header with the token that the gateway writes for its backends (`X-JWT-Assertion`, say), any case.
    * Absent: no token is looked at. A token is decoded, not verified: it counts only from a gateway.
    */
-  readonly backendJwtHeader?: string
+  readonly backendJwtHeader?: string | undefined
 }
 
 const VALUE_MAX = 256

@@ -32,6 +32,8 @@ export interface Report {
   /** `NAMESPACE/NAME` where the destination was a Service's address; ''. */
   readonly destinationService: string
   readonly destinationNames: readonly string[]
+  /** Names that the DNS proxy learnt for the source's address. */
+  readonly sourceNames?: readonly string[]
 }
 
 /**
@@ -58,7 +60,7 @@ export interface TokenClaim {
 
 export interface ExchangeFields {
   readonly outcome: ExchangeOutcome
-  /** The account that counts: the server's where there is one. */
+  /** The account that counts: the server's where it has an end, else that which has one. */
   readonly report: Report
   /** The other proxy's account of the same call; null where none came. */
   readonly twin: Report | null

@@ -158,6 +158,24 @@ it('does not take an answer without a request for that of a later request on its
   ])
 })
 
+it('takes what the headers of a request say of its API, once', () => {
+  const claim = { id: 'a-1', name: '', version: '', token: null }
+  const asked: string[] = []
+  const { feed, told, drain } = run({
+    claimOf: (header) => {
+      asked.push(header('x-api-id'))
+      return header('x-api-id') === '' ? null : claim
+    },
+  })
+  feed(
+    httpRequest({ atMs: T, headers: { 'X-API-Id': 'a-1' } }),
+    httpResponse({ atMs: T + 1, code: 200, headers: { 'X-API-Id': 'spoofed' } }),
+  )
+  drain()
+  expect(told.map(({ apiClaim }) => apiClaim)).toEqual([claim])
+  expect(asked).toEqual(['a-1'])
+})
+
 describe('unanswered and late', () => {
   it('tells a request without an answer after its time, and not before', () => {
     const { feed, told, pass } = run()
@@ -190,6 +208,17 @@ describe('unanswered and late', () => {
       ['answered', true],
     ])
     expect(told[1]?.id).toBe(told[0]?.id)
+  })
+
+  it('our clock was set back by an hour, and no call was told for that hour', () => {
+    const { feed, told, pass } = run()
+    feed(httpRequest({ atMs: T, ...id('a') }), httpResponse({ atMs: T, code: 200, ...id('a') }))
+    feed(httpRequest({ atMs: T, clientPort: 2, ...id('b') }))
+    for (let ms = -3_600_000; ms <= -3_569_000; ms += 500) pass(ms)
+    expect(told.map((e) => [e.requestId, e.outcome])).toEqual([
+      ['a', 'answered'],
+      ['b', 'unanswered'],
+    ])
   })
 
   it('lets the oldest go when it holds too many, and counts it', () => {
@@ -255,6 +284,54 @@ describe('two reporters', () => {
     }
     expect(told).toHaveLength(6)
     expect(told.every((e) => e.twin === null)).toBe(true)
+  })
+
+  it("was told as unanswered where a quiet server's node held the answer back, and the client had one", () => {
+    const { feed, told, pass } = run()
+    feed(
+      httpRequest({ atMs: T, uuid: 'e', ...egress }),
+      httpRequest({ atMs: T + 1, uuid: 'i', ...ingress }),
+      httpResponse({ atMs: T + 10, code: 200, latencyMs: 9, ...egress }),
+    )
+    pass(2_000)
+    expect(told).toMatchObject([
+      { outcome: 'answered', report: { uuid: 'e', status: 200 }, twin: { uuid: 'i', status: 0 } },
+    ])
+    const late = feed(httpResponse({ atMs: T + 20_000, code: 200, ...ingress }))
+    expect([late, told.length]).toEqual([['merged:second_reporter'], 1])
+  })
+
+  it.each([
+    { first: 'the server', order: ['is', 'es'] },
+    { first: 'the client', order: ['es', 'is'] },
+  ])('were never corrected when both were answered late, $first first', ({ order }) => {
+    const { feed, told, pass } = run()
+    feed(
+      httpRequest({ atMs: T, uuid: 'e', ...egress }),
+      httpRequest({ atMs: T + 1, uuid: 'i', ...ingress }),
+    )
+    pass(31_000)
+    const flows: Record<string, FlowsMessage> = {
+      is: httpResponse({ atMs: T + 40_000, code: 200, ...ingress }),
+      es: httpResponse({ atMs: T + 40_001, code: 200, ...egress }),
+    }
+    feed(...order.map((key) => flows[key] ?? {}))
+    expect(told.map((e) => [e.outcome, e.status, e.revises, e.report.uuid])).toEqual([
+      ['unanswered', 0, false, 'i'],
+      ['answered', 200, true, 'i'],
+    ])
+    expect(told[1]?.id).toBe(told[0]?.id)
+  })
+
+  it('is denied as soon as the server says so, whatever the client got', () => {
+    const { feed, told, pass } = run()
+    feed(
+      httpRequest({ atMs: T, ...egress }),
+      httpRequest({ atMs: T + 1, ...ingress, verdict: DROPPED }),
+      httpResponse({ atMs: T + 2, code: 403, ...egress }),
+    )
+    pass(2_000)
+    expect(told.map((e) => e.outcome)).toEqual(['denied'])
   })
 
   it('does not wait for a twin longer than the window', () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Backfill } from '../../../src/hubble/backfill.ts'
 import type { FlowsRequest, HubbleClient } from '../../../src/hubble/channel.ts'
 import type { FlowsMessage } from '../../../src/hubble/flow-message.ts'
-import type { Gap } from '../../../src/hubble/live-reader.ts'
+import { type Gap, gapOf } from '../../../src/hubble/live-reader.ts'
 import { NodeBook } from '../../../src/hubble/node-book.ts'
 import { NodeReading } from '../../../src/hubble/node-reading.ts'
 import { observerService } from '../../../src/hubble/proto.ts'
@@ -24,21 +24,30 @@ const ERROR = 4
 const status = (state: number, nodes: readonly string[]) =>
   encode({ node_status: { state_change: state, node_names: nodes, message: '' } })
 
-type Answer = { readonly messages?: readonly Buffer[]; readonly end?: CallEnd }
+interface Answer {
+  readonly messages?: readonly Buffer[]
+  /** Default OK; null: it hangs. */
+  readonly end?: CallEnd | null
+  /** Nodes that the server knows; default all that it is asked for. */
+  readonly nodes?: readonly string[]
+}
 
 /** A server that gives these answers, one a request; the last one again and again. */
 function start(answers: readonly Answer[], now = () => T + 3_600_000) {
   const book = new NodeBook(T)
   const requests: FlowsRequest[] = []
   const client: Pick<HubbleClient, 'openFlows'> = {
-    openFlows: async (request, onMessage) => {
-      const { messages = [], end = OK } =
-        answers[Math.min(requests.length, answers.length - 1)] ?? {}
+    openFlows: async (request, onMessage, signal) => {
+      const answer = answers[Math.min(requests.length, answers.length - 1)] ?? {}
       requests.push(request)
       const [only] = (request.whitelist ?? []) as { node_name: string[] }[]
-      const known = status(CONNECTED, only?.node_name ?? [])
-      for (const bytes of [known, ...messages]) await onMessage(bytes, 0, bytes.length)
-      return end
+      const known = status(CONNECTED, answer.nodes ?? only?.node_name ?? [])
+      for (const bytes of [known, ...(answer.messages ?? [])]) {
+        await onMessage(bytes, 0, bytes.length)
+      }
+      if (answer.end !== null) return answer.end ?? OK
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      return { code: 1, details: '' }
     },
   }
   const backfill = new Backfill({
@@ -64,10 +73,9 @@ function start(answers: readonly Answer[], now = () => T + 3_600_000) {
   return { backfill, book, requests, flows, notices, end }
 }
 
-/** A gap of `node`, of which the flow at `fromMs` was the last to come. */
+/** A gap of a node that has spoken since, or that the book does not know. */
 function gap(node: string, fromMs: number, toMs: number): Gap {
-  const reading = new NodeReading()
-  return { node, fromMs: T + fromMs, toMs: T + toMs, reading }
+  return { node, fromMs: T + fromMs, toMs: T + toMs, reading: new NodeReading() }
 }
 
 /** Timers stand in for time; what hangs on them runs in between. */
@@ -82,10 +90,9 @@ describe('a gap', () => {
   it('is read from where the node was to where the stream takes over, and only of that node', async () => {
     const messages = [flow('a', 999), flow('a', 1_500), flow('a', 2_000), flow('b', 1_500)]
     const { backfill, requests, flows, book, end } = start([{ messages }])
-    book.node('a', T)
-    const missing = gap('a', 1_000, 2_000)
-    missing.reading.take(T + 999, 0, 0)
-    backfill.add(missing)
+    const node = book.node('a', T)
+    node.readToMs = T + 1_000
+    backfill.add(gapOf(node, T + 2_000))
     await passes(400)
     await end()
     expect(requests).toEqual([
@@ -97,7 +104,8 @@ describe('a gap', () => {
     ])
     // Its flow at 2 s is the stream's, and b is no concern of it.
     expect(flows).toEqual(['a-999', 'a-1500'])
-    expect(book.known('a')?.readToMs).toBe(T + 2_000)
+    // What a ring holds back, and what a slow clock still stamps, comes after.
+    expect(node.readToMs).toBe(T + 1_500)
   })
 
   it('of many nodes is one request', async () => {
@@ -109,32 +117,82 @@ describe('a gap', () => {
     expect(requests[0]?.since).toEqual({ seconds: T / 1_000 - 1, nanos: 999_000_000 })
   })
 
+  it('of a day made every node that was silent for seconds read its whole ring again', async () => {
+    const { backfill, requests, end } = start([{}])
+    backfill.add(gap('new', -86_400_000, 5_000))
+    for (let i = 0; i < 300; i++) backfill.add(gap(`node-${i}`, i, 5_000))
+    await passes(1_000)
+    await end()
+    const names = requests.map(
+      ({ whitelist }) => (whitelist as [{ node_name: string[] }])[0].node_name,
+    )
+    expect(names.map(({ length }) => length)).toEqual([1, 300])
+  })
+
   it.each([
     { why: 'fails', state: ERROR },
     { why: 'is not there', state: UNAVAILABLE },
-  ])('is tried again where its node $why, and nothing of it comes twice', async ({ state }) => {
-    const { backfill, requests, flows, end } = start([
+  ])('waits where its node $why, and then brings nothing twice', async ({ state }) => {
+    const { backfill, requests, flows, book, end } = start([
       { messages: [flow('a', 1_100), status(state, ['a'])] },
       { messages: [flow('a', 1_100), flow('a', 1_200)] },
     ])
     backfill.add(gap('a', 1_000, 2_000))
-    await passes(400)
+    await passes(60_000)
     expect(requests).toHaveLength(1)
-    await passes(5_000)
+    book.node('a', T).isAway = false
+    await passes(6_000)
     await end()
     expect(requests).toHaveLength(2)
     expect(flows).toEqual(['a-1100', 'a-1200'])
     expect(backfill.givenUp).toBe(0)
   })
 
-  it('is given up in the end, and counted', async () => {
-    const { backfill, requests, book, end } = start([{ end: { code: 14, details: '' } }])
-    book.node('a', T)
+  it('was given up after three tries within ten seconds, while Relay was restarted', async () => {
+    const away = { end: { code: 14, details: '' } }
+    const answers = [...Array.from({ length: 20 }, () => away), { messages: [flow('a', 1_100)] }]
+    const { backfill, flows, end } = start(answers)
+    backfill.add(gap('a', 1_000, 2_000))
+    await passes(120_000)
+    await end()
+    expect([flows, backfill.givenUp, backfill.waiting]).toEqual([['a-1100'], 0, 0])
+  })
+
+  it('is given up in the end where no node of that name can be read, and counted', async () => {
+    const { backfill, requests, end } = start([{ nodes: [] }])
     backfill.add(gap('a', 1_000, 2_000))
     await passes(60_000)
     await end()
     expect([requests.length, backfill.givenUp, backfill.waiting]).toEqual([3, 1, 0])
-    expect(book.known('a')?.readToMs).toBe(T)
+  })
+
+  it('that was given up for another node that hung brought its flows again with the next stream', async () => {
+    const messages = [flow('a', 1_100)]
+    const { backfill, flows, book, end } = start([{ messages, end: null }])
+    const node = book.node('a', T)
+    for (let round = 1; round <= 8; round++) {
+      backfill.add(gapOf(node, T + round * 20_000))
+      await passes(120_000)
+    }
+    await end()
+    expect([flows, backfill.givenUp]).toEqual([['a-1100'], 0])
+  })
+
+  it('of a node that says nothing until the deadline waits for it, and the others are read', async () => {
+    const { backfill, requests, book, end } = start([
+      { messages: [flow('a', 1_100)], end: null },
+      {},
+    ])
+    book.node('stuck', T)
+    backfill.add(gap('a', 1_000, 2_000))
+    backfill.add(gap('stuck', 1_000, 2_000))
+    await passes(60_000)
+    await end()
+    const names = requests.map(
+      ({ whitelist }) => (whitelist as [{ node_name: string[] }])[0].node_name,
+    )
+    expect(names).toEqual([['a', 'stuck'], ['a']])
+    expect([backfill.waiting, backfill.givenUp]).toEqual([1, 0])
   })
 
   it('that grows while it is read brings nothing twice', async () => {
@@ -143,9 +201,12 @@ describe('a gap', () => {
       { messages: [flow('a', 1_100), flow('a', 1_200)] },
       { messages: [flow('a', 1_100), flow('a', 1_200), flow('a', 2_500)] },
     ])
-    backfill.add(gap('a', 1_000, 2_000))
+    const first = gap('a', 1_000, 2_000)
+    backfill.add(first)
     await passes(400)
-    backfill.add(gap('a', 1_000, 3_000))
+    backfill.add({ ...first, toMs: T + 3_000 })
+    await passes(60_000)
+    backfill.add({ ...first, toMs: T + 4_000 })
     await passes(60_000)
     await end()
     expect(flows).toEqual(['a-1100', 'a-1200', 'a-2500'])

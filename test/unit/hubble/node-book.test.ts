@@ -7,7 +7,7 @@ const T = 1_760_000_000_000
 function hear(book: NodeBook, name: string, atMs: number, heardMs = atMs + 10): void {
   const node = book.node(name, heardMs)
   node.heardMs = heardMs
-  node.reading.take(atMs, 1, atMs % 1_000)
+  node.reading.take(atMs, 1, atMs % 1_000, heardMs)
   node.readToMs = Math.max(node.readToMs, atMs)
 }
 
@@ -41,7 +41,29 @@ describe('where a new stream begins', () => {
   })
 })
 
+describe('where a new stream begins after a clock was set back', () => {
+  it('where the node stamps its flows now', () => {
+    const book = new NodeBook(T)
+    hear(book, 'a', T + 60_000)
+    book.node('a', T).lastMs = T + 20_000
+    expect(book.resumeFromMs(1_000)).toBe(T + 19_000)
+  })
+
+  it('not an hour ahead of us, though the clocks of all nodes are', () => {
+    const book = new NodeBook(T)
+    hear(book, 'a', T + 3_600_000, T)
+    expect(book.resumeFromMs(1_000)).toBe(T + 299_000)
+  })
+})
+
 describe('NodeBook', () => {
+  it('keeps no more than the beginning of a name that is none', () => {
+    const book = new NodeBook(T)
+    const long = book.node('n'.repeat(4_000_000), T)
+    expect([long.name.length, book.size]).toEqual([1_024, 1])
+    expect(book.node('n'.repeat(4_000_000), T)).toBe(long)
+  })
+
   it('forgets the node that was silent longest, to stay within its bound', () => {
     const book = new NodeBook(T)
     for (let i = 0; i < 10_000; i++) hear(book, `node-${i}`, T + i)

@@ -16,7 +16,8 @@ function node(isWhole = true) {
     coverage,
     answers: (seen: number, uptimeSeconds?: number) => {
       seconds += 10
-      coverage.answered(seen, (uptimeSeconds ?? 1_000 + seconds) * SECOND_NS, isWhole)
+      const uptimeNs = (uptimeSeconds ?? 1_000 + seconds) * SECOND_NS
+      coverage.answered({ seenFlows: seen, uptimeNs, ringMax: 4_095 }, isWhole)
       coverage.advance(T + seconds * 1_000)
     },
     isAway: (forSeconds: number) => {
@@ -153,5 +154,62 @@ describe('NodeCoverage', () => {
     answers(9_000)
     coverage.lost(3, true)
     expect(coverage.recent()).toEqual({ received: 10, missed: 3 })
+  })
+
+  it('what a node sent between its start and its first answer was taken for missed', () => {
+    const { coverage, answers, isAway } = node()
+    answers(10_000)
+    answers(10_000)
+    isAway(10)
+    receive(coverage, 500)
+    answers(520, 5)
+    receive(coverage, 20)
+    answers(520, 15)
+    answers(520, 25)
+    expect(coverage.recent()).toEqual({ received: 520, missed: 0 })
+  })
+
+  it('a guess that turned out wrong hid what was lost later', () => {
+    const { coverage, answers, isAway, passes } = node()
+    answers(0)
+    receive(coverage, 6_000)
+    answers(6_000)
+    isAway(60)
+    passes(60)
+    passes(60)
+    receive(coverage, 6_000)
+    answers(12_000)
+    coverage.lost(500, false)
+    expect(coverage.recent().missed).toBe(500)
+  })
+
+  describe('of a stream that asks for some of its flows only', () => {
+    /** A thousand flows in 20 s of twice as many that the node saw; then a minute away, in which it saw `seen`. */
+    const away = (seen: number, uptimeSeconds?: number) => {
+      const { coverage, answers, isAway } = node(false)
+      answers(0)
+      receive(coverage, 1_000)
+      answers(2_000)
+      isAway(60)
+      const guess = coverage.recent().missed
+      answers(seen, uptimeSeconds)
+      answers(seen + 10, uptimeSeconds === undefined ? undefined : uptimeSeconds + 10)
+      return { guess, missed: coverage.recent().missed }
+    }
+
+    it('forgives an absence that the ring of the node reaches back over', () => {
+      expect(away(2_000 + 4_000).missed).toBe(0)
+    })
+
+    it('an absence longer than the ring was forgiven whole', () => {
+      const { guess, missed } = away(2_000 + 2 * 4_095)
+      expect(guess).toBeGreaterThan(1_000)
+      expect(missed).toBe(Math.round(guess / 2))
+    })
+
+    it('what a node lost by its restart was forgiven with its second answer', () => {
+      const { guess, missed } = away(100, 5)
+      expect(missed).toBe(guess)
+    })
   })
 })

@@ -120,6 +120,26 @@ describe('Receiver', () => {
     expect(made.failed.size).toBe(5_000)
   })
 
+  it('remembers no more names than a cluster has, however many Relay tells', () => {
+    const { receiver: made, port, lose } = receiver()
+    for (let i = 0; i < 3; i++) {
+      const names = Array.from({ length: 5_000 }, (_, j) => `node-${i}-${j}`)
+      made.status({ state_change: 1, node_names: [...names, 'n'.repeat(1e6)], message: '' }, port)
+      made.status({ state_change: 4, node_names: names, message: '' }, port)
+      for (const name of names) lose(name, 3, 1, true)
+    }
+    const sizes = [made.connected, made.failed, made.notCovered].map(({ size }) => size)
+    expect(sizes).toEqual([10_000, 10_000, 10_000])
+  })
+
+  it('one absurd number of lost events hid all that were lost after', () => {
+    const { lose, book } = receiver()
+    lose('n', 1, 2 ** 64)
+    const before = book.coverage()[0]?.missed ?? 0
+    lose('n', 1, 5)
+    expect((book.coverage()[0]?.missed ?? 0) - before).toBe(5)
+  })
+
   it('a node in error is away until it speaks', () => {
     const { receiver: made, port, book, take } = receiver()
     take(httpRequest({ atMs: T, node: 'n', uuid: 'a' }))

@@ -13,8 +13,15 @@ const WELL: ServerStatus = {
   version: 'hubble-relay 1.20.2+g1',
   seenFlows: 0,
   uptimeNs: 0,
+  ringMax: 4_095,
 }
-const NODE: NodeFacts = { name: 'a', address: '10.0.0.1:4244', uptimeNs: 1e9, seenFlows: 100 }
+const NODE: NodeFacts = {
+  name: 'a',
+  address: '10.0.0.1:4244',
+  uptimeNs: 1e9,
+  seenFlows: 100,
+  ringMax: 4_095,
+}
 
 interface Answer {
   readonly status?: ServerStatus | CallEnd
@@ -128,6 +135,12 @@ describe('a stream that is blind to a node', () => {
   })
 })
 
+it('looks at no more nodes than a cluster has, however many Relay tells', async () => {
+  const many = Array.from({ length: 12_000 }, (_, i) => ({ ...NODE, name: `node-${i}` }))
+  const { book } = await watch(rounds(many, many))
+  expect([book.size, book.evicted]).toEqual([10_000, 0])
+})
+
 describe('a server that hangs', () => {
   it('is given up after two timeouts in which nothing came', async () => {
     expect((await watch([{}, { status: TIMEOUT }, { status: TIMEOUT }])).hung).toBe(1)
@@ -149,6 +162,19 @@ describe('a server that hangs', () => {
 })
 
 describe('coverage', () => {
+  it('of a node that hangs was whole again two minutes later', async () => {
+    const speaks = (book: NodeBook, nowMs: number) => {
+      const node = book.node('a', nowMs)
+      node.heardMs = nowMs
+      for (let i = 0; i < 1_000; i++) node.coverage.received()
+    }
+    const hung = Array.from({ length: 30 }, () => ({ status: TIMEOUT }))
+    const answers = [{ before: speaks }, { before: speaks }, ...hung]
+    const { book } = await watch(answers, { handed: 10 })
+    expect(book.coverage()[0]).toMatchObject({ node: 'a', received: 0 })
+    expect(book.coverage()[0]?.missed).toBeGreaterThan(1_000)
+  })
+
   it('falls while the server is away', async () => {
     const spoke = (book: NodeBook, nowMs: number) => {
       for (let i = 0; i < 100; i++) book.node('a', nowMs).coverage.received()
