@@ -56,6 +56,7 @@ export class ApiKnowledge {
           this.current
             .limitTargets(api, null, 'api')
             .map(({ namespace, service }) => `${namespace}/${service}`),
+        isManaged: (api) => this.current.isBehindGateway(api),
         removedApi: (exchange) => this.#removed.find(exchange, this.current),
         coverage,
       },

@@ -31,11 +31,39 @@ const operation = z
   .strictObject({ method: z.string(), template: z.string() })
   .meta({ id: 'Operation', description: "The path below the API's base path." })
 
+const application = z
+  .strictObject({
+    name: z.string(),
+    owner: z.string(),
+    organization: z.string(),
+    keyType: z.string().describe('PRODUCTION or SANDBOX.'),
+    subscription: z
+      .strictObject({ name: z.string(), status: z.string(), tier: z.string() })
+      .optional()
+      .describe('To the API of the call.'),
+  })
+  .meta({
+    id: 'Application',
+    description: 'A WSO2 application; "" where its declaration does not say.',
+  })
+
 const client = z
   .strictObject({
     kind: z.enum(['header', 'application', 'xff', 'workload', 'ip']),
     value: z.string().describe('Hashed for identity headers.'),
     addresses: z.array(z.string()).max(20),
+    names: z
+      .array(z.string())
+      .min(1)
+      .max(5)
+      .optional()
+      .describe('DNS names, networks and CIDR groups of an address.'),
+    serviceAccount: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('NAMESPACE/NAME that a source in the cluster runs as.'),
+    application: application.optional().describe('Whose client id the call carried.'),
   })
   .meta({ id: 'Client', description: 'Who called.' })
 
@@ -170,7 +198,9 @@ export const discoverySchema = z
   })
   .describe('A difference between the APIs that are declared and those that are called.')
 
+export type ApplicationData = z.infer<typeof application>
 export type CallData = z.infer<typeof callSchema>
+export type ClientData = z.infer<typeof client>
 export type DiscoveryData = z.infer<typeof discoverySchema>
 export type EndpointData = z.infer<typeof endpoint>
 export type FindingData = z.infer<typeof findingSchema>

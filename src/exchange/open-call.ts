@@ -15,6 +15,8 @@ import { partsOfUrl, type UrlParts } from './url.ts'
 const REQUEST_ID_MAX = 128
 const HEADER_MAX = 1_024
 const METHOD_MAX = 64
+/** More than ten proxies of the longest addresses, with ports. */
+const FORWARDED_MAX = 768
 
 /** What is read of a request's headers besides those that each call has. */
 export interface HeaderOptions {
@@ -72,6 +74,7 @@ export interface OpenSide {
   destinationPort: number
   destinationService: string
   destinationNames: readonly string[]
+  sourceNames: readonly string[]
 }
 
 /** A call that waits: for its answer, or for the other proxy's account of it. Never leaves the room. */
@@ -167,6 +170,7 @@ export function addSide(call: OpenCall, flow: FlowView, connection: string): Ope
     destinationPort: isResponse ? flow.sourcePort : flow.destinationPort,
     destinationService: isResponse ? flow.sourceService() : flow.destinationService(),
     destinationNames: isResponse ? flow.sourceNames() : flow.destinationNames(),
+    sourceNames: isResponse ? flow.destinationNames() : flow.sourceNames(),
   }
   call.sides.push(side)
   if (isResponse) readResponse(side, flow)
@@ -208,7 +212,7 @@ export function readRequestHeaders(
     return value === REDACTED ? '' : keptText(value, HEADER_MAX)
   }
   call.traceParent ||= header('traceparent')
-  call.forwardedFor ||= header('x-forwarded-for')
+  call.forwardedFor ||= endOf(flow.httpHeader('x-forwarded-for'))
   call.userAgent ||= header('user-agent')
   // Where values are redacted the mark's presence still tells; identity decides what it is worth.
   call.weirShadow ||= keptText(flow.httpHeader('x-weir-would-limit'), HEADER_MAX)
@@ -219,6 +223,12 @@ export function readRequestHeaders(
       return value === '' ? '' : identityHash(value)
     })
   }
+}
+
+/** The end of X-Forwarded-For is what proxies wrote: padding in front must not push it out. */
+function endOf(value: string): string {
+  if (value === REDACTED) return ''
+  return value.length <= FORWARDED_MAX ? value : ownText(value.slice(-FORWARDED_MAX))
 }
 
 /** Completes what an orphaned RESPONSE could not tell, once its REQUEST is there. */
@@ -294,6 +304,7 @@ function reportOf(side: OpenSide): Report {
     destinationPort: side.destinationPort,
     destinationService: side.destinationService,
     destinationNames: side.destinationNames,
+    sourceNames: side.sourceNames,
   }
 }
 

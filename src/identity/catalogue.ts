@@ -1,17 +1,10 @@
 import type { Api, LimitTarget, Operation } from '../model/api.ts'
+import { type Applications, readApplications } from './applications.ts'
 import { BackendIndex } from './backend-index.ts'
 import { Gateways } from './gateways.ts'
 import { HostIndex } from './host-index.ts'
 import { GATEWAY_GROUP } from './http-route.ts'
-import {
-  fieldOf,
-  type KubernetesObject,
-  listOf,
-  namespaceOf,
-  ObjectIndex,
-  stringsOf,
-  textOf,
-} from './kubernetes-object.ts'
+import { type KubernetesObject, ObjectIndex, stringsOf } from './kubernetes-object.ts'
 import { limitTargetsOf } from './limit-targets.ts'
 import { type ReadOptions, readRoutes } from './read-routes.ts'
 import { ResolutionCache } from './resolution-cache.ts'
@@ -47,6 +40,8 @@ const READ_KINDS = new Set([
   'cilium.io/CiliumEnvoyConfig',
   'cilium.io/CiliumClusterwideEnvoyConfig',
   'cp.wso2.com/Application',
+  'cp.wso2.com/ApplicationMapping',
+  'cp.wso2.com/Subscription',
   '/Service',
   '/Namespace',
   '/ConfigMap',
@@ -58,6 +53,7 @@ interface CatalogueParts {
   readonly apis: readonly CatalogueApi[]
   readonly problems: readonly CatalogueProblem[]
   readonly moreProblems: number
+  readonly applications: Applications
   readonly services: ServiceIndex
   readonly gateways: Gateways
   readonly hosts: HostIndex
@@ -86,11 +82,13 @@ export function* cataloguePartsOf(
   yield* services.fill(objects)
   const gateways = new Gateways(objects, services)
   yield
-  const read = yield* readRoutes(objects, options, (problem) => {
+  const report = (problem: CatalogueProblem): void => {
     const key = `${problem.object}: ${problem.reason}`
     if (problems.size < PROBLEMS_MAX) problems.set(key, problem)
     else if (!problems.has(key)) moreProblems++
-  })
+  }
+  const read = yield* readRoutes(objects, options, report)
+  const applications = yield* readApplications(objects, report)
   const cache = new ResolutionCache()
   const newId = (): number => cache.newOwner()
   const hosts = new HostIndex(newId)
@@ -121,6 +119,7 @@ export function* cataloguePartsOf(
     apis,
     problems: [...problems.values()],
     moreProblems,
+    applications,
     services,
     gateways,
     hosts,
@@ -150,8 +149,8 @@ export class Catalogue {
   readonly moreProblems: number
   /** Objects by `GROUP/KIND` that say nothing about APIs. */
   readonly ignoredKinds: ReadonlyMap<string, number>
-  /** `ORGANIZATION/NAME` of applications, by their OAuth client ids. */
-  readonly applications: ReadonlyMap<string, string>
+  /** By their OAuth client ids. */
+  readonly applications: Applications
   readonly services: ServiceIndex
   readonly gateways: Gateways
   readonly hosts: HostIndex
@@ -183,8 +182,15 @@ export class Catalogue {
     this.documented = parts.documented
     this.cache = parts.cache
     this.labelled = labelledApis(parts.services, parts.gateways)
-    this.applications = applicationsIn(parts.objects)
+    this.applications = parts.applications
     this.ignoredKinds = ignoredIn(parts.objects)
+  }
+
+  /** Whether a gateway takes requests for it: only then it can be bypassed. */
+  isBehindGateway(api: Api): boolean {
+    const known = this.#routesByApi.has(api) ? api : this.findApi(api)
+    const routes = known === undefined ? undefined : this.#routesByApi.get(known)
+    return routes?.some(({ entries }) => entries.length > 0) ?? false
   }
 
   /**
@@ -270,20 +276,6 @@ function withSharedOperation(route: Route, known: Map<string, Operation> | undef
   const operation = known?.get(key) ?? route.operation
   known?.set(key, operation)
   return operation === route.operation ? route : { ...route, operation }
-}
-
-function applicationsIn(objects: ObjectIndex): ReadonlyMap<string, string> {
-  const applications = new Map<string, string>()
-  for (const application of objects.all('cp.wso2.com', 'Application')) {
-    const spec = fieldOf(application, 'spec')
-    const name = textOf(spec, 'name') || application.metadata.name
-    const organization = textOf(spec, 'organization') || namespaceOf(application)
-    for (const entry of listOf(spec, 'securitySchemes', 'oauth2', 'environments')) {
-      const id = textOf(entry, 'appId')
-      if (id !== '') applications.set(id, `${organization}/${name}`)
-    }
-  }
-  return applications
 }
 
 function ignoredIn(objects: ObjectIndex): ReadonlyMap<string, number> {

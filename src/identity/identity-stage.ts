@@ -1,7 +1,9 @@
+import type { Api, ClientApplication } from '../model/api.ts'
 import { ApiCall, type CallOutcome } from '../model/api-call.ts'
 import type { Exchange, Report } from '../model/exchange.ts'
 import type { LimitsInForce } from '../model/limit.ts'
 import type { Stage } from '../pipeline/contract.ts'
+import type { HashedApplications } from './applications.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { ClientNamer, NamedClient } from './client.ts'
 import { type ResolvedExchange, resolveAs, resolveExchange } from './exchange-resolver.ts'
@@ -42,6 +44,7 @@ type Emit = (call: ApiCall) => void
 
 const JOIN_WAIT_MS = 2_000
 const WAITING_MAX = 10_000
+const HASHES_MAX = 100_000
 
 /**
  * Names the API, the operation and the client of each exchange. What a gateway sends on, and cannot
@@ -59,7 +62,9 @@ class Identity implements IdentityStage {
   readonly #waiting = new Map<string, Waiting[]>()
   readonly #waitMs: number
   readonly #waitingMax: number
-  readonly #applications = new WeakMap<Catalogue, ReadonlyMap<string, string>>()
+  readonly #applications = new WeakMap<Catalogue, HashedApplications>()
+  /** Most client ids stay from one catalogue to the next, and hashing all anew holds up the flows. */
+  readonly #hashes = new Map<string, string>()
   #held = 0
   #released = 0
   #wallMs = 0
@@ -151,12 +156,13 @@ class Identity implements IdentityStage {
 
   #emit(exchange: Exchange, { resolution, via, fromGateway }: ResolvedExchange, emit: Emit): void {
     const limits = this.#options.limits()
-    const { client, address } = this.#clientOf(exchange, fromGateway)
+    const named = this.#options.complete?.(resolution, exchange) ?? resolution
+    const { client, address } = this.#clientOf(exchange, fromGateway, named.api)
     const limitedBy = limiterOf(exchange, limits)
     const outcome: CallOutcome = limitedBy === null ? exchange.outcome : 'limited'
     emit(
       new ApiCall({
-        ...(this.#options.complete?.(resolution, exchange) ?? resolution),
+        ...named,
         exchange,
         outcome,
         client,
@@ -172,37 +178,46 @@ class Identity implements IdentityStage {
     return this.#options.catalogue(exchange.report.seenMs)
   }
 
-  #clientOf(exchange: Exchange, fromGateway: boolean): NamedClient {
-    const { source, sourceIp } = callerIn(exchange)
+  #clientOf(exchange: Exchange, fromGateway: boolean, api: Api | null): NamedClient {
+    const { source, sourceIp, sourceNames = [] } = callerIn(exchange)
     const told = fromGateway ? (exchange.apiClaim?.token?.application ?? '') : ''
+    const known = this.#applicationOf(exchange, api)
     return this.#options.clients.nameOf({
       identityValues: exchange.identityValues,
-      application: told || this.#applicationOf(exchange),
+      application: told || (known === undefined ? '' : `${known.organization}/${known.name}`),
+      // What the gateway itself wrote counts more than a header that it let through.
+      subscriber: told === '' || told === known?.name ? known : undefined,
       forwardedFor: exchange.forwardedFor,
       source,
       sourceIp,
+      sourceNames,
       // Cilium's own gateway keeps the client's address; a gateway's pod puts its own in its place.
       sharedAddress: fromGateway && source.reserved === '',
     })
   }
 
   /** Finds a WSO2 application by the hash of its client id; the table is made once a catalogue. */
-  #applicationOf(exchange: Exchange): string {
+  #applicationOf(exchange: Exchange, api: Api | null): ClientApplication | undefined {
     const { hashIdentity } = this.#options
     const { identityValues } = exchange
-    if (hashIdentity === undefined || identityValues.length === 0) return ''
+    if (hashIdentity === undefined || identityValues.length === 0) return undefined
     const catalogue = this.#catalogueOf(exchange)
-    if (catalogue.applications.size === 0) return ''
-    let byHash = this.#applications.get(catalogue)
-    if (byHash === undefined) {
-      byHash = new Map([...catalogue.applications].map(([id, name]) => [hashIdentity(id), name]))
-      this.#applications.set(catalogue, byHash)
+    if (catalogue.applications.size === 0) return undefined
+    let hashed = this.#applications.get(catalogue)
+    if (hashed === undefined) {
+      hashed = catalogue.applications.hashed((clientId) => this.#hashOf(clientId, hashIdentity))
+      this.#applications.set(catalogue, hashed)
     }
-    for (const value of identityValues) {
-      const name = byHash.get(value)
-      if (name !== undefined) return name
-    }
-    return ''
+    return hashed.find(identityValues, api)
+  }
+
+  #hashOf(clientId: string, hashIdentity: (value: string) => string): string {
+    const known = this.#hashes.get(clientId)
+    if (known !== undefined) return known
+    if (this.#hashes.size >= HASHES_MAX) this.#hashes.clear()
+    const hash = hashIdentity(clientId)
+    this.#hashes.set(clientId, hash)
+    return hash
   }
 }
 

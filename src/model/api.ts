@@ -50,6 +50,32 @@ export interface Client {
   readonly value: string
   /** The addresses that were seen behind it, at most 20, newest last. */
   readonly addresses: readonly string[]
+  /** DNS names, networks and groups of them by which Cilium knew an `ip`: at most 5, newest last. */
+  readonly names?: readonly string[]
+  /** `NAMESPACE/NAME` of the ServiceAccount that the source runs as; of `workload` and `ip` only. */
+  readonly serviceAccount?: string
+  /** Whose client id the call carried, whatever the client is named after. */
+  readonly application?: ClientApplication
+}
+
+/** An application of WSO2's control plane; '' for what its declaration does not say. */
+export interface ClientApplication {
+  readonly name: string
+  readonly owner: string
+  readonly organization: string
+  /** `PRODUCTION` or `SANDBOX`: which of its keys the client id is of. */
+  readonly keyType: string
+  /** Its subscription to the API of the call; absent where that is not known, or there is none. */
+  readonly subscription?: ClientSubscription
+}
+
+export interface ClientSubscription {
+  /** Of the object. */
+  readonly name: string
+  /** As declared, such as `ACTIVE`. */
+  readonly status: string
+  /** Name of its rate limit. */
+  readonly tier: string
 }
 
 /** The key of events and of detection: `KIND:VALUE`. */

@@ -1,4 +1,5 @@
 import { type Attributes, SpanKind, type SpanStatus, SpanStatusCode } from '@opentelemetry/api'
+import type { ClientApplication } from '../model/api.ts'
 import type { ApiCall } from '../model/api-call.ts'
 import { type Endpoint, workloadOf } from '../model/endpoint.ts'
 import type { Report } from '../model/exchange.ts'
@@ -117,11 +118,23 @@ function putWeir(put: Put, attributes: Attributes, call: ApiCall, report: Report
   put('weir.api.how', call.how)
   put('weir.client.kind', call.client.kind)
   put('weir.client.value', call.client.value)
+  put('weir.client.service_account', call.client.serviceAccount ?? '')
+  putApplication(put, call.client.application)
   put('weir.via', call.via)
   put('weir.limited_by', call.limitedBy ?? '')
   if (call.wouldLimit) attributes['weir.would_limit'] = true
   if (report.estimated) attributes['weir.estimated'] = true
   if (call.exchange.revises) attributes['weir.revises'] = true
+}
+
+function putApplication(put: Put, application: ClientApplication | undefined): void {
+  if (application === undefined) return
+  put('weir.application.name', application.name)
+  put('weir.application.owner', application.owner)
+  put('weir.application.organization', application.organization)
+  put('weir.application.key_type', application.keyType)
+  put('weir.application.subscription', application.subscription?.name ?? '')
+  put('weir.application.tier', application.subscription?.tier ?? '')
 }
 
 function errorTypeOf(call: ApiCall, report: Report, kind: SpanKind): string {

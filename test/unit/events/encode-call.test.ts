@@ -120,6 +120,26 @@ describe('encodeCall()', () => {
     expect(dataOf(second)).toMatchObject({ revises: true, status: 200 })
   })
 
+  it('tells the application, the names and the service account of a client, and nothing else', () => {
+    const subscription = { name: 's', status: 'ACTIVE', tier: 'gold' }
+    const application = { name: 'web', owner: 'ann', organization: 'acme', keyType: 'PRODUCTION' }
+    const known = {
+      kind: 'header' as const,
+      value: 'cafe',
+      addresses: ['10.0.0.7'],
+      names: ['a.example.com'],
+      serviceAccount: 'shop/cart',
+      application: { ...application, subscription },
+    }
+    const leaky = { ...subscription, secret: 'x' }
+    const client = { ...known, secret: 'x', application: { ...application, subscription: leaky } }
+    const { value } = encodeCall(TARGET, callOf({ call: { client } }))
+    expect(callSchema.parse(JSON.parse(value.toString())).client).toEqual(known)
+    const alone = { ...known, application }
+    const event = encodeCall(TARGET, callOf({ call: { client: alone } }))
+    expect(callSchema.parse(dataOf(event)).client.application).toEqual(application)
+  })
+
   it('lists the possible APIs of an ambiguous call', () => {
     const other = { ...API, id: 'shop/other' }
     const call = callOf({

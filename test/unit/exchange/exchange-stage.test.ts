@@ -158,6 +158,15 @@ it('does not take an answer without a request for that of a later request on its
   ])
 })
 
+it('keeps the end of X-Forwarded-For, which the proxies wrote, however it is padded', () => {
+  const { feed, told, drain } = run()
+  const padded = `${'1.1.1.1, '.repeat(1_000)}203.0.113.7`
+  feed(httpRequest({ atMs: T, headers: { 'X-Forwarded-For': padded } }))
+  drain()
+  expect(told[0]?.forwardedFor.endsWith(', 203.0.113.7')).toBe(true)
+  expect(told[0]?.forwardedFor.length).toBeLessThan(1_024)
+})
+
 it('takes what the headers of a request say of its API, once', () => {
   const claim = { id: 'a-1', name: '', version: '', token: null }
   const asked: string[] = []

@@ -362,3 +362,23 @@ describe('facts for others', () => {
     expect(twice.findApi({ ...named, environment: 'sandbox', namespace: 'other' })).toBeUndefined()
   })
 })
+
+it.each([
+  { why: 'a route that a gateway takes', parentRefs: [{ name: 'public' }], isBehind: true },
+  {
+    why: 'a route of a Service',
+    parentRefs: [{ kind: 'Service', name: 'orders' }],
+    isBehind: false,
+  },
+])('knows whether an API can be bypassed: $why', ({ parentRefs, isBehind }) => {
+  const backendRefs = [{ name: 'orders', port: 8_080 }]
+  const rules = [{ matches: [{ path: { type: 'PathPrefix', value: '/o' } }], backendRefs }]
+  const route = object('gateway.networking.k8s.io/v1', 'HTTPRoute', 'r', {
+    spec: { parentRefs, rules },
+  })
+  const catalogue = catalogueOf(route, service('orders', { ports: [{ port: 8_080 }] }))
+  const [only] = catalogue.apis
+  expect(only === undefined ? undefined : catalogue.isBehindGateway(only.api)).toBe(isBehind)
+  // Of an older catalogue, as a call may carry it.
+  expect(only === undefined ? undefined : catalogue.isBehindGateway({ ...only.api })).toBe(isBehind)
+})

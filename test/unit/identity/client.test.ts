@@ -39,12 +39,6 @@ describe('who called', () => {
       key: 'xff:1.2.3.4',
     },
     {
-      why: 'further from the end for more hops',
-      fields: { forwardedFor: '9.9.9.9, 1.2.3.4' },
-      hops: 2,
-      key: 'xff:9.9.9.9',
-    },
-    {
       why: 'no forwarded address without trust',
       fields: { forwardedFor: '1.2.3.4', source: pod },
       hops: 0,
@@ -62,18 +56,17 @@ describe('who called', () => {
       hops: 1,
       key: 'ip:10.0.0.1',
     },
-    { why: 'ports cut off', fields: { forwardedFor: '1.2.3.4:5555' }, hops: 1, key: 'xff:1.2.3.4' },
-    {
-      why: 'IPv6 with a port',
-      fields: { forwardedFor: '[2001:DB8::1]:443' },
-      hops: 1,
-      key: 'xff:2001:db8::1',
-    },
     { why: 'an address outside the cluster', fields: {}, hops: 0, key: 'ip:10.0.0.1' },
     { why: 'nobody known', fields: { sourceIp: '' }, hops: 0, key: 'ip:unknown' },
   ])('is $why', ({ fields, hops, key }) => {
     const { client } = new ClientNamer({ trustedHops: hops }).nameOf(sighting(fields))
     expect(`${client.kind}:${client.value}`).toBe(key)
+  })
+
+  it('is told in bounded text, whatever a capture says', () => {
+    const endless = { ...pod, workload: 'w'.repeat(9_999) }
+    const { client } = new ClientNamer().nameOf(sighting({ source: endless }))
+    expect([client.kind, client.value.length]).toEqual(['workload', 512])
   })
 
   it('follows the configured order', () => {
@@ -109,5 +102,93 @@ describe('addresses', () => {
     const namer = new ClientNamer({ clientsMax: 2 })
     for (const ip of ['1.1.1.1', '2.2.2.2', '3.3.3.3']) namer.nameOf(sighting({ sourceIp: ip }))
     expect([namer.size, namer.evicted]).toEqual([2, 1])
+  })
+})
+
+describe('what Cilium knows of a source', () => {
+  const world = {
+    ...none,
+    id: 2,
+    reserved: 'world',
+    labels: ['cidr:1.2.3.0/24', 'reserved:world'],
+  }
+  const sourceNames = ['a.example.com']
+
+  it('names an address, but is not what it is named after', () => {
+    const namer = new ClientNamer()
+    const bare = namer.nameOf(sighting({ sourceIp: '1.2.3.4' })).client
+    expect(bare).toEqual({ kind: 'ip', value: '1.2.3.4', addresses: ['1.2.3.4'] })
+    const { client } = namer.nameOf(sighting({ sourceIp: '1.2.3.4', source: world, sourceNames }))
+    expect(client).toEqual({ ...bare, names: ['1.2.3.0/24', 'a.example.com'] })
+    expect(namer.nameOf(sighting({ sourceIp: '1.2.3.4' })).client).toBe(client)
+    expect(namer.size).toBe(1)
+  })
+
+  it('is at most five names, those seen last, and does not grow with what finds no room', () => {
+    const namer = new ClientNamer()
+    const learnt = (from: number, count: number) => ({
+      sourceIp: '1.2.3.4',
+      sourceNames: Array.from({ length: count }, (_, n) => `n${from + n}.example.com`),
+    })
+    const many = namer.nameOf(sighting(learnt(0, 9))).client
+    expect(many.names).toEqual(learnt(0, 5).sourceNames)
+    expect(namer.nameOf(sighting(learnt(0, 9))).client).toBe(many)
+    expect(namer.nameOf(sighting(learnt(5, 1))).client.names).toEqual(learnt(1, 5).sourceNames)
+  })
+
+  it.each<{ why: string; fields: Partial<Sighting> }>([
+    { why: 'behind a header', fields: { identityValues: ['cafe'] } },
+    { why: 'behind a proxy', fields: { forwardedFor: '9.9.9.9' } },
+    { why: 'at no address', fields: { sourceIp: '' } },
+    { why: 'of an endless name', fields: { source: none, sourceNames: ['n'.repeat(254), ''] } },
+  ])('is not told of a client $why', ({ fields }) => {
+    const namer = new ClientNamer({ trustedHops: 1 })
+    const { client } = namer.nameOf(sighting({ source: world, sourceNames, ...fields }))
+    expect(client).not.toHaveProperty('names')
+  })
+
+  it('is the service account of a workload, and of a pod that is named after its address', () => {
+    const labels = ['k8s:io.cilium.k8s.policy.serviceaccount=cart-runner']
+    const source = { ...pod, labels }
+    const { client } = new ClientNamer().nameOf(sighting({ source }))
+    expect(client).toEqual({
+      kind: 'workload',
+      value: 'shop/cart',
+      addresses: ['10.0.0.1'],
+      serviceAccount: 'shop/cart-runner',
+    })
+    const byIp = new ClientNamer({ order: ['ip'] }).nameOf(sighting({ source })).client
+    expect([byIp.kind, byIp.serviceAccount]).toEqual(['ip', 'shop/cart-runner'])
+    const behind = new ClientNamer().nameOf(sighting({ source, identityValues: ['cafe'] })).client
+    expect(behind).not.toHaveProperty('serviceAccount')
+  })
+})
+
+describe('the application of a client', () => {
+  const subscriber = { name: 'web', owner: 'ann', organization: 'acme', keyType: 'PRODUCTION' }
+  const from = (fields: Partial<Sighting>) => sighting({ identityValues: ['cafe'], ...fields })
+
+  it('is that of the call, and the same object while it stays', () => {
+    const namer = new ClientNamer()
+    const first = namer.nameOf(from({ subscriber })).client
+    expect(first).toEqual({
+      kind: 'header',
+      value: 'cafe',
+      addresses: ['10.0.0.1'],
+      application: subscriber,
+    })
+    expect(namer.nameOf(from({ subscriber })).client).toBe(first)
+    const other = { ...subscriber, subscription: { name: 's', status: 'ACTIVE', tier: 'gold' } }
+    expect(namer.nameOf(from({ subscriber: other })).client.application).toBe(other)
+    expect(namer.nameOf(from({})).client).not.toHaveProperty('application')
+    expect([first.application, namer.size]).toEqual([subscriber, 1])
+  })
+
+  it('comes with the addresses that were seen meanwhile', () => {
+    const namer = new ClientNamer()
+    namer.nameOf(from({ subscriber }))
+    namer.nameOf(from({ sourceIp: '10.0.0.2' }))
+    const { client } = namer.nameOf(from({ subscriber }))
+    expect([client.addresses, client.application]).toEqual([['10.0.0.1', '10.0.0.2'], subscriber])
   })
 })

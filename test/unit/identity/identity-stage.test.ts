@@ -186,21 +186,86 @@ describe('who called', () => {
       call(exchange({}, flow({ reserved: 'ingress', identity: 8 }, ordersPod))).clientAddress,
     ).toBe('192.0.2.1')
   })
-  it('is an application, where a client id is known and the order says so', () => {
-    const spec = {
+
+  describe('with a client id', () => {
+    const wso2 = (kind: string, name: string, spec: Record<string, unknown>) =>
+      object('cp.wso2.com/v1alpha3', kind, name, { spec })
+    const catalogue = new Catalogue([
+      ...objects,
+      wso2('Application', 'a', {
+        name: 'web',
+        owner: 'ann',
+        organization: 'acme',
+        securitySchemes: { oauth2: { environments: [{ appId: 'id-1', keyType: 'PRODUCTION' }] } },
+      }),
+      wso2('Subscription', 's', {
+        subscriptionStatus: 'ACTIVE',
+        api: { name: 'orders', version: '^1' },
+        ratelimitRef: { name: 'gold' },
+      }),
+      wso2('ApplicationMapping', 'm', { applicationRef: 'a', subscriptionRef: 's' }),
+    ])
+    const application = {
       name: 'web',
+      owner: 'ann',
       organization: 'acme',
-      securitySchemes: { oauth2: { environments: [{ appId: 'id-1' }] } },
+      keyType: 'PRODUCTION',
+      subscription: { name: 's', status: 'ACTIVE', tier: 'gold' },
     }
-    const catalogue = new Catalogue([object('cp.wso2.com/v1alpha2', 'Application', 'a', { spec })])
-    const emitted: ApiCall[] = []
-    createIdentityStage({
-      catalogue: () => catalogue,
-      limits: () => NO_LIMITS,
-      clients: new ClientNamer({ order: ['application', 'header'] }),
-      hashIdentity: (value) => `hash of ${value}`,
-    }).accept(exchange({ identityValues: ['hash of id-1'] }), (out) => emitted.push(out))
-    expect(emitted[0]?.client).toMatchObject({ kind: 'application', value: 'acme/web' })
+    const told = (name: string) => ({
+      id: '',
+      name: '',
+      version: '',
+      token: { name: 'orders', version: '1.0.0', context: '', sandbox: false, application: name },
+    })
+    const seen = (more: Parameters<typeof exchange>[0]) =>
+      exchange(
+        { path: '/v2/orders/7', identityValues: ['hash of id-1'], ...more },
+        flow(gatewayPod, ordersPod),
+      )
+
+    it('is told with its application, and what that subscribed to of this API', () => {
+      const { api, client } = call(seen({}), catalogue)
+      expect(api?.name).toBe('orders')
+      expect(client).toMatchObject({ kind: 'header', value: 'hash of id-1', application })
+    })
+    it('is told without a subscription where the API is not known', () => {
+      const { subscription, ...alone } = application
+      const { client } = call(exchange({ identityValues: ['hash of id-1'] }), catalogue)
+      expect([client.application, subscription.tier]).toEqual([alone, 'gold'])
+    })
+    it('is told without what nobody declares', () => {
+      const { client } = call(seen({ identityValues: ['hash of id-2'] }), catalogue)
+      expect(client).toEqual({ kind: 'header', value: 'hash of id-2', addresses: [] })
+    })
+    it.each([
+      { why: 'agrees', token: told('web'), with: application, value: 'web' },
+      { why: 'names another one', token: told('mobile'), with: undefined, value: 'mobile' },
+      { why: 'is none', token: null, with: application, value: 'acme/web' },
+    ])('is the application where the order says so; the gateway $why', (of) => {
+      const emitted: ApiCall[] = []
+      createIdentityStage({
+        catalogue: () => catalogue,
+        limits: () => NO_LIMITS,
+        clients: new ClientNamer({ order: ['application', 'header'] }),
+        hashIdentity: (value) => `hash of ${value}`,
+      }).accept(seen({ apiClaim: of.token }), (out) => emitted.push(out))
+      const [only] = emitted
+      expect([only?.client.kind, only?.client.value]).toEqual(['application', of.value])
+      expect(only?.client.application).toEqual(of.with)
+    })
+  })
+
+  it('is told with the names of its address', () => {
+    const world = { reserved: 'world', labels: ['cidr:192.0.2.0/24', 'reserved:world'] }
+    const seen = flow(world, ordersPod, { sourceNames: ['a.example.com'] })
+    const { client } = call(exchange({ path: '/v2/orders/7' }, seen))
+    expect(client).toEqual({
+      kind: 'ip',
+      value: '192.0.2.1',
+      addresses: ['192.0.2.1'],
+      names: ['192.0.2.0/24', 'a.example.com'],
+    })
   })
 })
 

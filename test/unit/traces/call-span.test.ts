@@ -77,6 +77,28 @@ describe('CallSpan', () => {
     })
   })
 
+  it('tells the application and the service account of a client', () => {
+    const application = {
+      name: 'web',
+      owner: '',
+      organization: 'acme',
+      keyType: 'SANDBOX',
+      subscription: { name: 's', status: 'ACTIVE', tier: 'gold' },
+    }
+    const client = { kind: 'workload' as const, value: 'shop/cart', addresses: [] }
+    const known = { ...client, serviceAccount: 'shop/runner', application }
+    const { attributes } = spanOf(sampleCall({ client: known }))
+    expect(attributes).toMatchObject({
+      'weir.client.service_account': 'shop/runner',
+      'weir.application.name': 'web',
+      'weir.application.organization': 'acme',
+      'weir.application.key_type': 'SANDBOX',
+      'weir.application.subscription': 's',
+      'weir.application.tier': 'gold',
+    })
+    expect(attributes).not.toHaveProperty('weir.application.owner')
+  })
+
   it('tells the client side of a call', () => {
     const report = sampleReport({ ...EGRESS, destinationService: 'backend/orders' })
     const exchange = sampleExchange({ report, attempts: 3 })
