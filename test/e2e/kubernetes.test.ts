@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { directoryOf } from '../fixtures/directory.ts'
+import { recordsOfCall } from '../services/access-log.ts'
 import { startHubbleNode, startRelay } from '../services/hubble.ts'
 import { type Kubernetes, startKubernetes } from '../services/kubernetes.ts'
 import { need } from '../services/need.ts'
@@ -27,7 +28,7 @@ const SERVICE = {
   spec: { selector: { app: 'orders' }, ports: [{ port: 8_080 }] },
 }
 
-function route(name: string, path: string) {
+function route(name: string, path: string, service = 'orders') {
   return {
     apiVersion: GATEWAY_API,
     kind: 'HTTPRoute',
@@ -38,27 +39,27 @@ function route(name: string, path: string) {
       rules: [
         {
           matches: [{ path: { type: 'PathPrefix', value: path } }],
-          backendRefs: [{ name: 'orders', port: 8_080 }],
+          backendRefs: [{ name: service, port: 8_080 }],
         },
       ],
     },
   }
 }
 
-/** What `deploy/` lets Weir read, for the user `weir`. */
-function roleOfDeploy(): object[] {
+/** A ClusterRole of `deploy/`, for the user `weir`. */
+function roleOfDeploy(name: string): object[] {
   const documents = parseAllDocuments(readFileSync('deploy/weir.yaml', 'utf8'))
   const role = documents
-    .map((document) => document.toJS() as { kind?: string; metadata?: { name?: string } })
-    .find(({ kind, metadata }) => kind === 'ClusterRole' && metadata?.name === 'weir-reader')
-  if (role === undefined) throw new Error('Cannot find the ClusterRole weir-reader in deploy/')
+    .map((document) => document.toJS() as { kind?: string; metadata?: { name?: string } } | null)
+    .find((object) => object?.kind === 'ClusterRole' && object.metadata?.name === name)
+  if (role === null || role === undefined) throw new Error(`Cannot find ${name} in deploy/`)
   return [
     role,
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRoleBinding',
-      metadata: { name: 'weir-reader' },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'weir-reader' },
+      metadata: { name },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'weir' }],
     },
   ]
@@ -95,7 +96,7 @@ describe.skipIf(need('kubernetes', 'hubble').skip)(
         SERVICE,
         GATEWAY,
         route('orders', '/orders'),
-        ...roleOfDeploy(),
+        ...roleOfDeploy('weir-reader'),
       )
     })
     afterAll(() => cluster?.stop())
@@ -157,6 +158,72 @@ describe.skipIf(need('kubernetes', 'hubble').skip)(
       // Nobody may read all ConfigMaps.
       expect(back.degraded.filter((what) => !what.includes('configmaps'))).toEqual([])
       expect((await weir.stop()).code).toBe(0)
+      await relay.stop()
+      await node.stop()
+    })
+
+    it('puts a limit on who guesses passwords into the cluster, and takes it back', async () => {
+      await cluster.installCrds('cilium', ['ciliumenvoyconfigs', 'ciliumclusterwideenvoyconfigs'])
+      const labels = { 'weir.dev/enforce': 'enabled' }
+      await cluster.apply(
+        { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels } },
+        { ...SERVICE, metadata: meta('accounts') },
+        route('accounts', '/login', 'accounts'),
+        {
+          apiVersion: 'discovery.k8s.io/v1',
+          kind: 'EndpointSlice',
+          metadata: meta('accounts-1', { labels: { 'kubernetes.io/service-name': 'accounts' } }),
+          addressType: 'IPv4',
+          endpoints: [{ addresses: ['10.0.3.2'] }],
+          ports: [{ port: 8_080 }],
+        },
+        ...roleOfDeploy('weir-enforcer'),
+      )
+      const node = await startHubbleNode({ name: 'node-1' })
+      await node.command({
+        do: 'names',
+        pods: {
+          '10.0.3.9': { namespace: 'labs', pod: 'tester-1', identity: 1_009 },
+          '10.0.3.2': { namespace: 'shop', pod: 'accounts-1', identity: 1_002 },
+        },
+      })
+      const relay = await startRelay({ peerAddress: node.address })
+      const directory = directoryOf({ kubeconfig: kubeconfigOf(cluster) })
+      const weir = await startWeir(
+        ['run', '--relay', relay.address, '--mode', 'shadow'],
+        directory,
+        {
+          WEIR_EVENTS_PUBLISHER: 'none',
+          WEIR_RESPOND_TARGET: 'kubernetes',
+          WEIR_IDENTITY_KUBERNETES_KUBECONFIG: join(directory, 'kubeconfig'),
+        },
+      )
+      await poll(
+        () => readinessOf(weir),
+        ({ ready }) => ready,
+      )
+      await poll(
+        () => apisOf(weir),
+        (names) => names.includes('accounts'),
+      )
+      for (let n = 0; n < 12; n++) {
+        const call = recordsOfCall({
+          from: { IPv4: '10.0.3.9', Port: 41_000 + n, Identity: 1_009 },
+          to: { IPv4: '10.0.3.2', Port: 8_080, Identity: 1_002 },
+          method: 'POST',
+          host: 'accounts.shop:8080',
+          path: '/login',
+          status: 401,
+        })
+        await node.feedRecords(call)
+      }
+      const CEC = '/apis/cilium.io/v2/namespaces/shop/ciliumenvoyconfigs/weir-accounts'
+      const cec = async () => JSON.stringify((await cluster.call('GET', CEC)).body)
+      expect(await poll(cec, (text) => text.includes('10.0.3.9'), 40_000)).toContain('10.0.3.9')
+      const limits = await (await fetch(`${weir.url}/api/v1/limits`)).json()
+      expect(limits).toMatchObject({ items: [{ mode: 'shadow', state: 'shadow' }] })
+      expect((await weir.stop()).code).toBe(0)
+      expect(await cec()).not.toContain('10.0.3.9')
       await relay.stop()
       await node.stop()
     })
