@@ -12,6 +12,7 @@ import {
 } from '../identity/kubernetes-object.ts'
 import { readManifests } from '../identity/manifests.ts'
 import { problemsOf } from '../identity/open-catalogue.ts'
+import { readOverlay } from '../identity/overlay.ts'
 import { DOCUMENT_LABEL } from '../identity/service-documents.ts'
 import type { KubernetesAccess } from '../kubernetes/access.ts'
 import { createObjectWatch, type ObjectWatch } from '../kubernetes/object-watch.ts'
@@ -44,6 +45,7 @@ const RESOURCES: readonly WatchedResource[] = [
   ...optional('gateway.networking.k8s.io', 'httproutes', 'grpcroutes'),
   ...optional('gateway.envoyproxy.io', 'httproutefilters', 'backends'),
   ...optional('cilium.io', 'ciliumenvoyconfigs', 'ciliumclusterwideenvoyconfigs'),
+  { group: '', plural: 'pods', optional: true },
   { group: '', plural: 'configmaps', labelSelector: DOCUMENT_LABEL, optional: true },
 ]
 
@@ -110,7 +112,9 @@ export class LiveCatalogue implements Component {
   /** Reads the manifests, and begins to watch. @throws {ConfigError} for a path that does not exist. */
   async start(signal: AbortSignal): Promise<void> {
     const { objects, problems } = await readManifests(this.#options.identity.manifests)
-    this.#manifests = objects
+    const { overlay } = this.#options.identity
+    this.#manifests =
+      overlay === undefined ? objects : [...objects, ...(await readOverlay(overlay))]
     this.#unread = problems.map(({ path, line, reason }) =>
       line === null ? `${path}: ${reason}` : `${path}:${line}: ${reason}`,
     )

@@ -22,7 +22,8 @@ export function configWithManifests(io: Io, flags: ManifestFlags): Config {
     overrides: manifests === undefined ? {} : { identity: { manifests } },
   })
   for (const warning of warnings) print(io.stderr, `Warning: ${warning}`)
-  if (config.identity.manifests.length === 0) {
+  const { overlay, manifests: own } = config.identity
+  if (own.length === 0 && overlay === undefined) {
     throw new UsageError('Cannot name APIs: use --manifests, or identity.manifests')
   }
   return config

@@ -112,6 +112,9 @@ const identity = z.strictObject({
     .array(path)
     .default([])
     .describe('Directories or files of Kubernetes manifests; they lie over what the cluster has.'),
+  overlay: path
+    .optional()
+    .describe('File of APIs that no object declares, by Service; see docs/identity.md.'),
   backendJwtHeader: z
     .string()
     .regex(/^[A-Za-z0-9-]+$/, 'must be a header name')

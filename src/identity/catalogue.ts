@@ -45,6 +45,7 @@ const READ_KINDS = new Set([
   '/Service',
   '/Namespace',
   '/ConfigMap',
+  '/Pod',
 ])
 
 /** Everything that a catalogue is made of; whole before any of it is used. */

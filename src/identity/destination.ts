@@ -56,6 +56,8 @@ const byAddress: Way = ({ services, backends }, { ip }) => {
   if (own !== undefined) return { keys: [own], how: 'service-ip', sure: true }
   const behind = services.ofEndpointIp(ip)
   if (behind.length > 0) return { keys: behind, how: 'endpoint-ip', sure: true }
+  const selecting = services.ofPodIp(ip)
+  if (selecting.length > 0) return { keys: selecting, how: 'pod-ip', sure: true }
   const outside = `host:${ip}`
   return backends.has(outside) ? { keys: [outside], how: 'ip', sure: true } : NONE
 }

@@ -4,6 +4,7 @@ import { type BuildOptions, buildCatalogue } from './build-catalogue.ts'
 import type { Catalogue } from './catalogue.ts'
 import { type Explanation, explainCall, explainFlow } from './explain-call.ts'
 import { readManifests } from './manifests.ts'
+import { readOverlay } from './overlay.ts'
 
 export interface OpenedCatalogue {
   readonly catalogue: Catalogue
@@ -16,17 +17,24 @@ export interface OpenedCatalogue {
   explainFlow(flow: FlowView): Explanation
 }
 
+export interface OpenOptions extends BuildOptions {
+  /** File of APIs that no object declares. */
+  readonly overlay?: string | undefined
+}
+
 /**
  * Reads manifests and makes a catalogue of them.
  *
- * @throws {ConfigError} for a path that does not exist.
+ * @throws {ConfigError} for a path that does not exist, or an overlay that is wrong.
  */
 export async function openCatalogue(
   paths: readonly string[],
-  options: BuildOptions = {},
+  options: OpenOptions = {},
 ): Promise<OpenedCatalogue> {
   const { objects, problems } = await readManifests(paths)
-  const catalogue = await buildCatalogue(objects, options)
+  const { overlay } = options
+  const laidOver = overlay === undefined ? [] : await readOverlay(overlay)
+  const catalogue = await buildCatalogue([...objects, ...laidOver], options)
   const unread = problems.map(({ path, line, reason }) =>
     line === null ? `${path}: ${reason}` : `${path}:${line}: ${reason}`,
   )

@@ -17,6 +17,7 @@ export class ServiceIndex {
   readonly #services = new Map<string, KubernetesObject>()
   readonly #byClusterIp = new Map<string, string>()
   readonly #byEndpointIp = new Map<string, Set<string>>()
+  readonly #byPodIp = new Map<string, Set<string>>()
   readonly #byPod = new Map<string, Set<string>>()
   readonly #addresses = new Map<string, Set<string>>()
   /** By Service and by the name of one of its ports: the numbers that the pods listen on. */
@@ -39,6 +40,10 @@ export class ServiceIndex {
       this.#addSlice(slice)
       if (++count % STEP === 0) yield
     }
+    for (const pod of objects.all('', 'Pod')) {
+      this.#addPod(pod)
+      if (++count % STEP === 0) yield
+    }
   }
 
   keys(): Iterable<string> {
@@ -56,6 +61,11 @@ export class ServiceIndex {
 
   ofEndpointIp(ip: string): readonly string[] {
     return [...(this.#byEndpointIp.get(ip) ?? [])]
+  }
+
+  /** Services that select the pod of that address, where no EndpointSlice speaks for it. */
+  ofPodIp(ip: string): readonly string[] {
+    return [...(this.#byPodIp.get(ip) ?? [])]
   }
 
   ofPod(namespace: string, pod: string): readonly string[] {
@@ -111,6 +121,24 @@ export class ServiceIndex {
     const selectors = this.#selectors.get(namespace) ?? []
     selectors.push({ key, labels: labels.map(([name, value]) => `k8s:${name}=${value}`) })
     this.#selectors.set(namespace, selectors)
+  }
+
+  /** A pod of the host's network has its node's address, and one that has ended another's by now. */
+  #addPod(pod: KubernetesObject): void {
+    const phase = textOf(pod, 'status', 'phase')
+    if (fieldOf(pod, 'spec', 'hostNetwork') === true) return
+    if (phase === 'Succeeded' || phase === 'Failed') return
+    const labels = new Set(
+      [...stringsOf(pod.metadata.labels)].map(([name, value]) => `k8s:${name}=${value}`),
+    )
+    const keys = (this.#selectors.get(namespaceOf(pod)) ?? [])
+      .filter((selector) => selector.labels.every((label) => labels.has(label)))
+      .map(({ key }) => key)
+    const ips = [
+      textOf(pod, 'status', 'podIP'),
+      ...listOf(pod, 'status', 'podIPs').map((entry) => textOf(entry, 'ip')),
+    ]
+    for (const ip of ips) if (ip !== '') for (const key of keys) add(this.#byPodIp, ip, key)
   }
 
   #addSlice(slice: KubernetesObject): void {

@@ -382,3 +382,35 @@ it.each([
   // Of an older catalogue, as a call may carry it.
   expect(only === undefined ? undefined : catalogue.isBehindGateway({ ...only.api })).toBe(isBehind)
 })
+
+describe('pods', () => {
+  const orders = service('orders', { selector: { app: 'orders' }, ports: [{ port: 8_080 }] })
+  const pod = (name: string, ip: string, over: object = {}) =>
+    object(
+      'v1',
+      'Pod',
+      name,
+      { status: { podIP: ip, podIPs: [{ ip }, { ip: 'fd00::1' }], ...over } },
+      {
+        labels: { app: 'orders', tier: 'web' },
+      },
+    )
+
+  it('tell the Services that select them, where no EndpointSlice does', () => {
+    const { services } = catalogueOf(orders, pod('a', '10.0.0.1'), pod('b', '10.0.0.2'))
+    expect(services.ofPodIp('10.0.0.2')).toEqual(['shop/orders'])
+    expect(services.ofPodIp('fd00::1')).toEqual(['shop/orders'])
+    expect(services.ofPodIp('10.0.0.9')).toEqual([])
+  })
+
+  it.each([
+    { why: 'has ended', made: pod('a', '10.0.0.1', { phase: 'Succeeded' }) },
+    {
+      why: "is of the host's network",
+      made: { ...pod('a', '10.0.0.1'), spec: { hostNetwork: true } },
+    },
+    { why: 'has other labels', made: object('v1', 'Pod', 'a', { status: { podIP: '10.0.0.1' } }) },
+  ])('says nothing of an address where it $why', ({ made }) => {
+    expect(catalogueOf(orders, made).services.ofPodIp('10.0.0.1')).toEqual([])
+  })
+})
