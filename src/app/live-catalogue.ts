@@ -10,7 +10,7 @@ import {
   namespaceOf,
   textOf,
 } from '../identity/kubernetes-object.ts'
-import { readManifests } from '../identity/manifests.ts'
+import { readManifests, sentenceOf } from '../identity/manifests.ts'
 import { problemsOf } from '../identity/open-catalogue.ts'
 import { readOverlay } from '../identity/overlay.ts'
 import { DOCUMENT_LABEL } from '../identity/service-documents.ts'
@@ -19,11 +19,16 @@ import { createObjectWatch, type ObjectWatch } from '../kubernetes/object-watch.
 import type { WatchState } from '../kubernetes/resource-watch.ts'
 import type { WatchedResource } from '../kubernetes/watched-resource.ts'
 import type { Component } from '../runtime/lifecycle.ts'
+import { PodChanges } from './pod-changes.ts'
 
 /** After a change others follow soon: a rollout is many. In ms. */
 const SETTLE_MS = 250
 /** A cluster in which something changes all the time gets a new catalogue this often at least, in ms. */
 const WAIT_MAX_MS = 2_000
+
+const PODS = 'pods'
+/** At most one part in so many of the time is spent on building: a big catalogue waits for more changes. */
+const BUILD_SHARE = 5
 
 const optional = (group: string, ...plurals: string[]): WatchedResource[] =>
   plurals.map((plural) => ({ group, plural, optional: true }))
@@ -45,7 +50,7 @@ const RESOURCES: readonly WatchedResource[] = [
   ...optional('gateway.networking.k8s.io', 'httproutes', 'grpcroutes'),
   ...optional('gateway.envoyproxy.io', 'httproutefilters', 'backends'),
   ...optional('cilium.io', 'ciliumenvoyconfigs', 'ciliumclusterwideenvoyconfigs'),
-  { group: '', plural: 'pods', optional: true },
+  { group: '', plural: PODS, optional: true },
   { group: '', plural: 'configmaps', labelSelector: DOCUMENT_LABEL, optional: true },
 ]
 
@@ -80,10 +85,14 @@ export class LiveCatalogue implements Component {
   readonly #stopped = new AbortController()
   #manifests: readonly KubernetesObject[] = []
   #unread: readonly string[] = []
+  readonly #pods = new PodChanges()
   #isSynced = false
   #isLoaded = false
   #settle: NodeJS.Timeout | undefined
   #dirtySinceMs = 0
+  /** When the last build ended, and how long it took. */
+  #builtMs = 0
+  #buildMs = 0
   #building: Promise<void> | undefined
 
   constructor(options: LiveCatalogueOptions) {
@@ -95,8 +104,13 @@ export class LiveCatalogue implements Component {
       createObjectWatch({
         connect,
         resources: RESOURCES,
-        onObjects: changed,
-        onChange: changed,
+        onObjects: (resource, objects) => {
+          if (resource === PODS) this.#pods.replaced(objects)
+          changed()
+        },
+        onChange: (resource, { type, object }) => {
+          if (resource !== PODS || this.#pods.matters(type, object)) changed()
+        },
         onSynced: () => {
           this.#isSynced = true
           this.#changed()
@@ -115,9 +129,7 @@ export class LiveCatalogue implements Component {
     const { overlay } = this.#options.identity
     this.#manifests =
       overlay === undefined ? objects : [...objects, ...(await readOverlay(overlay))]
-    this.#unread = problems.map(({ path, line, reason }) =>
-      line === null ? `${path}: ${reason}` : `${path}:${line}: ${reason}`,
-    )
+    this.#unread = problems.map(sentenceOf)
     await this.#build()
     await this.#watch?.start(signal)
   }
@@ -135,7 +147,11 @@ export class LiveCatalogue implements Component {
     if (this.#settle === undefined) this.#dirtySinceMs = nowMs
     clearTimeout(this.#settle)
     const waitMs = Math.min(SETTLE_MS, Math.max(0, this.#dirtySinceMs + WAIT_MAX_MS - nowMs))
-    this.#settle = setTimeout(() => void this.#rebuild(), waitMs)
+    this.#settle = setTimeout(() => void this.#rebuild(), Math.max(waitMs, this.#restMs(nowMs)))
+  }
+
+  #restMs(nowMs: number): number {
+    return Math.max(0, this.#builtMs + this.#buildMs * (BUILD_SHARE - 1) - nowMs)
   }
 
   /** One at a time: what changes meanwhile waits for its end. */
@@ -145,9 +161,12 @@ export class LiveCatalogue implements Component {
       this.#changed()
       return
     }
+    const startMs = this.#options.now()
     this.#building = this.#build()
     await this.#building
     this.#building = undefined
+    this.#builtMs = this.#options.now()
+    this.#buildMs = this.#builtMs - startMs
   }
 
   async #build(): Promise<void> {

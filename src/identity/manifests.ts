@@ -18,6 +18,11 @@ interface ManifestProblem {
   readonly reason: string
 }
 
+/** `PATH:LINE: REASON`. */
+export function sentenceOf({ path, line, reason }: ManifestProblem): string {
+  return line === null ? `${path}: ${reason}` : `${path}:${line}: ${reason}`
+}
+
 export interface Manifests {
   /** Of several for one group, kind, namespace and name the last that was read: `kubectl apply`. */
   readonly objects: KubernetesObject[]

@@ -3,7 +3,7 @@ import type { FlowView } from '../model/flow-view.ts'
 import { type BuildOptions, buildCatalogue } from './build-catalogue.ts'
 import type { Catalogue } from './catalogue.ts'
 import { type Explanation, explainCall, explainFlow } from './explain-call.ts'
-import { readManifests } from './manifests.ts'
+import { readManifests, sentenceOf } from './manifests.ts'
 import { readOverlay } from './overlay.ts'
 
 export interface OpenedCatalogue {
@@ -35,12 +35,9 @@ export async function openCatalogue(
   const { overlay } = options
   const laidOver = overlay === undefined ? [] : await readOverlay(overlay)
   const catalogue = await buildCatalogue([...objects, ...laidOver], options)
-  const unread = problems.map(({ path, line, reason }) =>
-    line === null ? `${path}: ${reason}` : `${path}:${line}: ${reason}`,
-  )
   return {
     catalogue,
-    problems: [...unread, ...problemsOf(catalogue)],
+    problems: [...problems.map(sentenceOf), ...problemsOf(catalogue)],
     ignored: Object.fromEntries(catalogue.ignoredKinds),
     explainCall: (call) => explainCall(catalogue, call),
     explainFlow: (flow) => explainFlow(catalogue, flow),
