@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import * as grpc from '@grpc/grpc-js'
+import type * as grpc from '@grpc/grpc-js'
 import * as protoLoader from '@grpc/proto-loader'
 
 /** `proto/` lies beside `src/` in the repository and beside `dist/` in the package. */
@@ -22,25 +22,6 @@ const OPTIONS: protoLoader.Options = {
   includeDirs: [PROTO_DIRECTORY],
 }
 
-/** Hubble's Observer, with the methods of Relay and agents. Requests and responses are plain objects. */
-export interface ObserverClient extends grpc.Client {
-  GetFlows(
-    request: object,
-    metadata?: grpc.Metadata,
-    options?: grpc.CallOptions,
-  ): grpc.ClientReadableStream<unknown>
-  GetNodes: UnaryMethod
-  GetNamespaces: UnaryMethod
-  ServerStatus: UnaryMethod
-}
-
-type UnaryMethod = (
-  request: object,
-  metadata: grpc.Metadata,
-  options: grpc.CallOptions,
-  callback: grpc.requestCallback<unknown>,
-) => grpc.ClientUnaryCall
-
 /** Definition of `observer.Observer`, for servers and for raw calls. */
 export function observerService(): grpc.ServiceDefinition {
   return serviceOf('observer.Observer')
@@ -49,16 +30,6 @@ export function observerService(): grpc.ServiceDefinition {
 /** Definition of `peer.Peer`, for servers and for raw calls. */
 export function peerService(): grpc.ServiceDefinition {
   return serviceOf('peer.Peer')
-}
-
-/** `address` is HOST:PORT. Nothing is dialled before the first call. */
-export function createObserverClient(
-  address: string,
-  credentials: grpc.ChannelCredentials,
-  options?: grpc.ClientOptions,
-): ObserverClient {
-  const Client = grpc.makeClientConstructor(observerService(), 'Observer')
-  return new Client(address, credentials, options) as unknown as ObserverClient
 }
 
 let loaded: protoLoader.PackageDefinition | undefined

@@ -6,11 +6,8 @@ import * as grpc from '@grpc/grpc-js'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createDemoCluster, type DemoCluster } from '../../../src/demo/demo-cluster.ts'
 import { FLOODER, workload } from '../../../src/demo/shop.ts'
-import {
-  createObserverClient,
-  type ObserverClient,
-  observerService,
-} from '../../../src/hubble/proto.ts'
+import { observerService } from '../../../src/hubble/proto.ts'
+import { createObserverClient, type ObserverClient } from '../../fixtures/observer-client.ts'
 import { cecFixture } from '../../unit/demo/cec-fixture.ts'
 
 interface Flow {

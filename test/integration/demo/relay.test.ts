@@ -6,7 +6,8 @@ import { EGRESS, podEnd, tcpTrace } from '../../../src/demo/flow-messages.ts'
 import { createRandom } from '../../../src/demo/random.ts'
 import { createDemoRelay } from '../../../src/demo/relay.ts'
 import { workload } from '../../../src/demo/shop.ts'
-import { createObserverClient, observerService } from '../../../src/hubble/proto.ts'
+import { observerService } from '../../../src/hubble/proto.ts'
+import { createObserverClient } from '../../fixtures/observer-client.ts'
 
 interface Response {
   flow?: object
